@@ -1,0 +1,445 @@
+/*
+ * What the admin port shows: INFO for programs, STATUS for people, SHOW for
+ * one thing in detail. Lines are an interface: names stay.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin_priv.h"
+#include "stats.h"
+
+static const char *
+admin_yes(bool b)
+{
+	return b ? "yes" : "no";
+}
+
+/* ---- words for what control knows ---- */
+
+static const char *
+admin_node(const struct control_view *v, enum side s)
+{
+	return s == SIDE_NONE ? "" : v->standalone ?
+	    (v->conf->node != NULL ? v->conf->node : "") :
+	    v->node->conf.name[s];
+}
+
+static enum side
+admin_leader(const struct control_view *v)
+{
+	const struct node_peer *p = &v->node->facts.peer;
+
+	if (node_leads(v->node))
+		return v->node->conf.me;
+	return p->health == NODE_UP && p->leads ?
+	    SIDE_OTHER(v->node->conf.me) : SIDE_NONE;
+}
+
+static const char *
+admin_peer_word(const struct control_view *v)
+{
+	switch (v->node->facts.peer.health) {
+	case NODE_UP:
+		return "up";
+	case NODE_GONE:
+		return "gone";
+	case NODE_QUIET:
+		return "silent";
+	default:
+		return "unknown";
+	}
+}
+
+static const char *
+admin_link_word(const struct redis *r)
+{
+	switch (redis_link(r)) {
+	case REDIS_LINKED:
+		return "up";
+	case REDIS_REFUSED:
+		return "refused";
+	case REDIS_DENIED:
+		return "denied";
+	default:
+		return "down";
+	}
+}
+
+static const char *
+admin_role_word(const struct info *i)
+{
+	return i->run_id[0] == '\0' ? "unknown" : i->loading ? "loading" :
+	    i->primary ? "primary" : i->syncing ? "syncing" : i->link_up ?
+	    "replica" : "replica, link down";
+}
+
+static long long
+admin_silent_ms(const struct redis *r)
+{
+	struct mono heard = redis_heard(r);
+
+	return heard.us == 0 ? -1 : (long long)mono_ms(mono_now(), heard);
+}
+
+/* ---- INFO ---- */
+
+static void
+admin_info_holdover(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct conf *f = e->conf;
+
+	buf_addf(out, "version:%s\r\nprocess_id:%ld\r\ncluster:%s\r\n"
+	    "node:%s\r\nstandalone:%s\r\n", HOLDOVER_VERSION, (long)getpid(),
+	    f->cluster != NULL ? f->cluster : "",
+	    f->node != NULL ? f->node : "", admin_yes(v->standalone));
+}
+
+static void
+admin_info_redis(const struct control_view *v, enum side s, struct buf *out)
+{
+	const struct redis *r = v->redis[s];
+	const struct info *i;
+
+	if (r == NULL)
+		return;
+	i = redis_info(r);
+	buf_addf(out, "redis_%s:address=%s,link=%s,role=%s,offset=%lld,"
+	    "keys=%lld,fresh=%s\r\n", admin_node(v, s), redis_addr(r)->text,
+	    admin_link_word(r), i->run_id[0] == '\0' ? "unknown" :
+	    i->primary ? "primary" : "replica", i->offset, i->keys,
+	    admin_yes(!v->standalone && node_is_fresh(v->node, s)));
+}
+
+static void
+admin_info_pair(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct gate_order *o = gate_order(e->gate);
+	const struct record *r;
+
+	buf_addf(out, "gate:%s\r\npaused:%s\r\n",
+	    gate_state_name(gate_state(e->gate, mono_now())),
+	    admin_yes(gate_paused(e->gate)));
+	if (!v->standalone) {
+		r = &v->node->record;
+		buf_addf(out, "state:%s\r\nleader:%s\r\nepoch:%" PRIu64
+		    "\r\nseq:%" PRIu64 "\r\nprimary:%s\r\nfresh:%s%s%s\r\n"
+		    "serving:%s\r\npeer:%s\r\npeer_linked:%s\r\nwhy:%s\r\n",
+		    node_state_name(v->node->state),
+		    admin_node(v, admin_leader(v)), r->epoch.number, r->seq,
+		    r->epoch.number > 0 ? admin_node(v, r->primary) : "",
+		    r->fresh & SIDE_BIT(SIDE_A) ? admin_node(v, SIDE_A) : "",
+		    r->fresh == 3 ? "," : "",
+		    r->fresh & SIDE_BIT(SIDE_B) ? admin_node(v, SIDE_B) : "",
+		    admin_node(v, o->writes), admin_peer_word(v),
+		    admin_yes(v->peer_linked), v->node->why);
+	}
+	admin_info_redis(v, SIDE_A, out);
+	admin_info_redis(v, SIDE_B, out);
+}
+
+static void
+admin_info_keepalived(const struct admin_env *e,
+    const struct control_view *v, struct buf *out)
+{
+	(void)e;
+	if (v->vrrp == NULL)
+		return;
+	buf_addf(out, "vrrp:%s\r\npriority:%d\r\nvip:%s\r\nvip_state:%s\r\n"
+	    "track:%d\r\n", vrrp_state_name(v->vrrp->said),
+	    v->vrrp->priority, admin_yes(v->vrrp->address),
+	    vip_state_name(v->vip->state), v->vip->value);
+}
+
+static void
+admin_info_clients(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct hold *h = clients_hold(e->clients);
+
+	(void)v;
+	buf_addf(out, "clients:%zu\r\nwaiting:%zu\r\nwaiting_bytes:%zu\r\n"
+	    "in_flight:%zu\r\nwrites_in_flight:%zu\r\n",
+	    clients_count(e->clients), hold_waiting(h), hold_bytes(h),
+	    gate_in_flight(e->gate), gate_writes_in_flight(e->gate));
+}
+
+static void
+admin_info_switches(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	(void)e;
+	buf_addf(out, "switches:%u\r\nlost_writes_at_most:%" PRIu64 "\r\n"
+	    "lost_bytes:%lld\r\n", v->nswitches, v->lost_writes,
+	    v->lost_bytes);
+}
+
+static void
+admin_info_stats(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct stats_row *row;
+	size_t i;
+
+	(void)e;
+	(void)v;
+	for (i = 0; (row = stats_row(i)) != NULL; i++)
+		buf_addf(out, "%s:%" PRIu64 "\r\n", row->name,
+		    stats_value(&stats, row));
+}
+
+static const struct {
+	const char	*name;
+	void		(*fn)(const struct admin_env *,
+			    const struct control_view *, struct buf *);
+} admin_sections[] = {
+	{ "Holdover", admin_info_holdover },
+	{ "Pair", admin_info_pair },
+	{ "Keepalived", admin_info_keepalived },
+	{ "Clients", admin_info_clients },
+	{ "Switches", admin_info_switches },
+	{ "Stats", admin_info_stats },
+};
+
+bool
+admin_text_info(const struct admin_env *e, const char *section,
+    struct buf *out)
+{
+	struct control_view v = control_view(e->control);
+	bool all = section == NULL || strcasecmp(section, "all") == 0;
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < NELEM(admin_sections); i++) {
+		if (!all && strcasecmp(section, admin_sections[i].name) != 0)
+			continue;
+		buf_addf(out, "%s# %s\r\n", found ? "\r\n" : "",
+		    admin_sections[i].name);
+		admin_sections[i].fn(e, &v, out);
+		found = true;
+	}
+	return found;
+}
+
+/* ---- STATUS ---- */
+
+static void
+admin_status_redis(const struct control_view *v, enum side s,
+    struct buf *out)
+{
+	const struct redis *r = v->redis[s];
+	const struct info *i;
+
+	if (r == NULL)
+		return;
+	i = redis_info(r);
+	buf_addf(out, "redis %-8s %s at %s, link %s", admin_node(v, s),
+	    admin_role_word(i), redis_addr(r)->text, admin_link_word(r));
+	if (i->run_id[0] != '\0')
+		buf_addf(out, ", offset %lld, %lld keys, heard %lld ms ago",
+		    i->offset, i->keys, admin_silent_ms(r));
+	buf_addf(out, "\n");
+}
+
+static void
+admin_status_pair(const struct control_view *v, struct buf *out)
+{
+	const struct record *r = &v->node->record;
+	enum side leader = admin_leader(v);
+
+	buf_addf(out, "pair           %s, node %s is %s, epoch %" PRIu64
+	    ", %s%s leads\n", v->conf->cluster, v->conf->node,
+	    node_state_name(v->node->state), r->epoch.number,
+	    leader == SIDE_NONE ? "nobody" : "node ",
+	    admin_node(v, leader));
+	buf_addf(out, "primary        %s; fresh copies: %s %s\n",
+	    r->epoch.number == 0 || r->primary == SIDE_NONE ? "not chosen" :
+	    admin_node(v, r->primary),
+	    r->fresh & SIDE_BIT(SIDE_A) ? admin_node(v, SIDE_A) : "-",
+	    r->fresh & SIDE_BIT(SIDE_B) ? admin_node(v, SIDE_B) : "-");
+	buf_addf(out, "peer           %s is %s\n", v->conf->peer,
+	    admin_peer_word(v));
+}
+
+/* What an operator should know or do, if anything. */
+static void
+admin_status_needs(const struct control_view *v, struct buf *out)
+{
+	const struct node_peer *p = &v->node->facts.peer;
+
+	if (v->node->why[0] != '\0')
+		buf_addf(out, "note           %s\n", v->node->why);
+	if (v->vrrp != NULL && v->vrrp->address && p->health == NODE_UP &&
+	    p->holder)
+		buf_addf(out, "note           both nodes hold the VIP: see "
+		    "that VRRP adverts pass between them, and that no "
+		    "keepalived was killed\n");
+	if (v->vrrp != NULL && v->vrrp->address &&
+	    v->vrrp->said != VRRP_MASTER && v->vrrp->said != VRRP_UNKNOWN)
+		buf_addf(out, "note           the VIP is here, though "
+		    "keepalived says %s: is it running?\n",
+		    vrrp_state_name(v->vrrp->said));
+}
+
+void
+admin_text_status(const struct admin_env *e, struct buf *out)
+{
+	struct control_view v = control_view(e->control);
+	const struct hold *h = clients_hold(e->clients);
+
+	if (v.standalone)
+		buf_addf(out, "pair           none: no peer is configured\n");
+	else
+		admin_status_pair(&v, out);
+	buf_addf(out, "gate           %s%s\n",
+	    gate_state_name(gate_state(e->gate, mono_now())),
+	    gate_paused(e->gate) ? " (PAUSE)" : "");
+	admin_status_redis(&v, SIDE_A, out);
+	admin_status_redis(&v, SIDE_B, out);
+	if (v.vrrp != NULL)
+		buf_addf(out, "vip            %s, keepalived says %s, this "
+		    "node is %s (track_file %d)\n",
+		    v.conf->vip == NULL ? "none watched" :
+		    v.vrrp->address ? "here" : "not here",
+		    vrrp_state_name(v.vrrp->said),
+		    vip_state_name(v.vip->state), v.vip->value);
+	buf_addf(out, "clients        %zu, %zu of them waiting\n",
+	    clients_count(e->clients), hold_waiting(h));
+	if (!v.standalone)
+		admin_status_needs(&v, out);
+}
+
+/* ---- SHOW ---- */
+
+static void
+admin_show_clients(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	(void)v;
+	clients_list(e->clients, out);
+}
+
+static void
+admin_show_backends(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	enum side s;
+	const struct info *i;
+
+	(void)e;
+	for (s = SIDE_A; s <= SIDE_B; s++) {
+		if (v->redis[s] == NULL)
+			continue;
+		i = redis_info(v->redis[s]);
+		buf_addf(out, "node=%s address=%s link=%s role=%s heard_ms="
+		    "%lld version=%s run_id=%s replid=%s offset=%lld "
+		    "link_up=%d syncing=%d loading=%d keys=%lld aof=%d\n",
+		    admin_node(v, s), redis_addr(v->redis[s])->text,
+		    admin_link_word(v->redis[s]),
+		    i->run_id[0] == '\0' ? "unknown" :
+		    i->primary ? "primary" : "replica",
+		    admin_silent_ms(v->redis[s]), i->version, i->run_id,
+		    i->replid, i->offset, i->link_up, i->syncing, i->loading,
+		    i->keys, i->aof);
+	}
+}
+
+static void
+admin_show_hold(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct hold *h = clients_hold(e->clients);
+	struct hold_report r = hold_report(h);
+
+	(void)v;
+	buf_addf(out, "gate=%s waiting=%zu bytes=%zu limit=%lld "
+	    "timeout_ms=%lld since_closing_held=%" PRIu64
+	    " since_closing_longest_us=%" PRId64 "\n",
+	    gate_state_name(gate_state(e->gate, mono_now())),
+	    hold_waiting(h), hold_bytes(h), e->conf->hold_memory,
+	    e->conf->hold_timeout, r.requests, r.longest_us);
+}
+
+static void
+admin_show_switches(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct control_switch *s;
+	char when[32];
+	struct tm tm;
+	unsigned i;
+
+	(void)e;
+	for (i = 0; i < v->nswitches; i++) {
+		s = &v->switches[i];
+		localtime_r(&s->at.tv_sec, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+		buf_addf(out, "at=%s.%03ld reason=%s from=%s to=%s epoch=%"
+		    PRIu64 " hold_us=%" PRId64 " held=%" PRIu64
+		    " longest_us=%" PRId64 " in_doubt=%" PRIu64
+		    " lost_writes_at_most=%" PRIu64 " lost_bytes=%lld\n",
+		    when, s->at.tv_nsec / 1000000,
+		    s->planned ? "switchover" : "failover",
+		    admin_node(v, s->from), admin_node(v, s->to),
+		    s->epoch.number, s->hold_us, s->held, s->longest_us,
+		    s->in_doubt, s->lost_writes, s->lost_bytes);
+	}
+}
+
+static void
+admin_show_config(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	(void)v;
+	conf_print(e->conf, out);
+}
+
+static void
+admin_show_peer(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	const struct node_peer *p = &v->node->facts.peer;
+
+	(void)e;
+	if (v->standalone)
+		return;
+	buf_addf(out, "node=%s health=%s linked=%s leads=%s holder=%s "
+	    "serving=%s epoch=%" PRIu64 " seq=%" PRIu64 " gate=%s "
+	    "gate_seq=%" PRIu64 " applied=%" PRIu64 "\n", v->conf->peer,
+	    admin_peer_word(v), admin_yes(v->peer_linked),
+	    admin_yes(p->leads), admin_yes(p->holder),
+	    admin_yes(p->serving), p->record.epoch.number, p->record.seq,
+	    gate_state_name(p->gate.state), p->gate_seq, p->applied);
+}
+
+static const struct {
+	const char	*name;
+	void		(*fn)(const struct admin_env *,
+			    const struct control_view *, struct buf *);
+} admin_shows[] = {
+	{ "CLIENTS", admin_show_clients },
+	{ "BACKENDS", admin_show_backends },
+	{ "HOLD", admin_show_hold },
+	{ "SWITCHES", admin_show_switches },
+	{ "CONFIG", admin_show_config },
+	{ "PEER", admin_show_peer },
+};
+
+bool
+admin_text_show(const struct admin_env *e, const char *what, struct buf *out)
+{
+	struct control_view v = control_view(e->control);
+	size_t i;
+
+	for (i = 0; i < NELEM(admin_shows); i++)
+		if (strcasecmp(what, admin_shows[i].name) == 0) {
+			admin_shows[i].fn(e, &v, out);
+			return true;
+		}
+	return false;
+}

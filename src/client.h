@@ -1,0 +1,75 @@
+/*
+ * One client: its requests in order, its session, its connection to Redis.
+ *
+ *            on_data              client_pump            answered
+ *   socket ----------> [ waiting | waiting ] --> [ sent | sent ] --> socket
+ *                           ^  gate_ask()             |
+ *                           +----- bounced, lost -----+
+ *
+ * Requests of one client are sent, and answered, in the order in which they
+ * came. The gate decides when, and to which Redis.
+ */
+#ifndef CLIENT_H
+#define CLIENT_H
+
+#include "backend.h"
+#include "hold.h"
+#include "session.h"
+
+struct client;
+
+/* What all clients of a thread share. Outlives them. */
+struct client_env {
+	struct loop		*loop;
+	struct gate		*gate;
+	struct hold		*hold;
+	struct conn_addr	 redis[2];	/* by enum side */
+	size_t			 query_limit;	/* bytes of one request */
+	size_t			 output_limit;	/* unread replies, bytes */
+	int64_t			 hold_timeout;	/* ms */
+	const struct cmd	**deny;		/* ended by NULL */
+
+	/*
+	 * Answers a LOCAL command that is about clients at large. False: the
+	 * client itself must end with this answer.
+	 */
+	bool	(*answer)(struct client_env *, struct client *,
+		    const struct req *, struct buf *out);
+	/* It ended; its memory goes at the end of the turn. */
+	void	(*gone)(struct client_env *, void *owner);
+};
+
+/* What others may know of it. */
+struct client_facts {
+	uint64_t		 id;
+	const struct conn	*conn;
+	const struct session	*session;
+	struct mono		 since;
+	struct mono		 active;	/* last request */
+	const char		*command;	/* the last one, or "NULL" */
+	bool			 streaming;
+	size_t			 waiting;	/* requests not sent */
+	size_t			 unanswered;	/* requests sent */
+	enum side		 side;	/* where its backend is, or NONE */
+};
+
+/* Takes over the socket. owner is handed to env's gone(). */
+struct client	*client_new(struct client_env *, int fd, uint64_t id,
+		    void *owner);
+
+/*
+ * The only way it ends, but for its own leaving: closes the socket, drops
+ * what waits, logs the reason. Frees at the end of the turn.
+ */
+void		 client_end(struct client *, const char *, ...) PRINTF(2, 3);
+
+/* The gate changed. */
+void		 client_on_gate(struct client *);
+
+/* For hold's queue. */
+void		 client_go_on(void *client);
+void		 client_expire(void *client, struct mono now);
+
+struct client_facts	client_facts(const struct client *);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * What each command is to the gate, from one table (cmd.def). Pure: knows
+ * names, never bytes on a wire.
+ */
+#ifndef CMD_H
+#define CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The gate class.
+ *
+ * ANY commands neither read nor write keys: whichever Redis is alive may
+ * run them, so that connecting works while the gate holds. LOCAL ones
+ * Holdover answers by itself. A write is what CLIENT PAUSE WRITE would
+ * stop: also EVAL, EVALSHA, FCALL, PUBLISH, SPUBLISH and PFCOUNT.
+ */
+enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
+#define CMD_CLASSES	5
+
+#define CMD_BLOCKS	0x01	/* may wait in Redis for as long as it likes */
+#define CMD_STREAM	0x02	/* ends the pairing of requests and replies:
+				 * SUBSCRIBE and its family, MONITOR,
+				 * CLIENT REPLY */
+#define CMD_STICKY	0x04	/* leaves state in Redis that cannot be made
+				 * anew elsewhere: CLIENT TRACKING, ... */
+#define CMD_CONTAINER	0x08	/* its first argument names a subcommand */
+
+/*
+ * Commands that a session itself must look at: they change what it is, or
+ * it answers them. Everything else is CMD_PLAIN.
+ */
+enum cmd_special {
+	CMD_PLAIN, CMD_AUTH, CMD_HELLO, CMD_SELECT, CMD_RESET, CMD_QUIT,
+	CMD_MULTI, CMD_EXEC, CMD_DISCARD, CMD_WATCH, CMD_UNWATCH,
+	CMD_CLIENT_SETNAME, CMD_CLIENT_GETNAME, CMD_CLIENT_ID,
+	CMD_CLIENT_SETINFO, CMD_CLIENT_LIST, CMD_CLIENT_INFO, CMD_CLIENT_KILL,
+	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO
+};
+
+struct cmd {
+	const char	*name;		/* lower case, "client|setname" */
+	int		 arity;		/* as COMMAND says: -n is at least n */
+	enum cmd_class	 class;
+	unsigned	 flags;
+	enum cmd_special special;
+	const char	*instead; /* of a refused one: what to use, or NULL */
+};
+
+/*
+ * The command of that name, in any case. For a container the subcommand
+ * (the first argument; NULL when there is none) decides; one that is not in
+ * the table is as its container says. An unknown command is a write: never
+ * NULL.
+ */
+const struct cmd	*cmd_lookup(const char *name, size_t len,
+			    const char *sub, size_t sublen);
+
+/* Like cmd_lookup(), but NULL for what the table does not know. */
+const struct cmd	*cmd_find(const char *name, size_t len,
+			    const char *sub, size_t sublen);
+
+/* Does the number of arguments (the name counts) fit? */
+bool	cmd_arity_ok(const struct cmd *, long long argc);
+
+/* Row i of the table, NULL past its end. */
+const struct cmd	*cmd_row(size_t i);
+
+const char	*cmd_class_name(enum cmd_class);	/* "read", ... */
+
+#endif

@@ -1,0 +1,604 @@
+#include "conf.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cmd.h"
+#include "record.h"
+#include "resp.h"
+#include "util.h"
+
+#define CONF_FILE_MAX	(1024 * 1024)
+#define CONF_DEPTH	8		/* files that include one another */
+#define CONF_WORDS	256		/* on one line */
+
+enum conf_type { CONF_STRING, CONF_LIST, CONF_NUMBER, CONF_SIZE, CONF_MS,
+	CONF_BOOL, CONF_ADDR, CONF_ENUM };
+
+enum conf_when { RELOAD, RESTART };
+
+struct conf_row {
+	const char	*name;
+	enum conf_type	 type;
+	size_t		 offset;
+	const char	*def;
+	long long	 min;
+	long long	 max;
+	const char	*choices;	/* of ENUM, parted by blanks */
+	enum conf_when	 when;
+	const char	*help;
+};
+
+static const struct conf_row conf_rows[] = {
+#define OPTION(name, type, field, def, min, max, choices, when, help)	\
+	{ name, CONF_##type, offsetof(struct conf, field), def, min, max, \
+	    choices, when, help },
+#include "conf.def"
+#undef OPTION
+};
+
+/* Where the reading stands, for messages. */
+struct conf_reader {
+	struct conf	*conf;
+	const char	*file;		/* NULL: the command line */
+	unsigned	 line;
+	unsigned	 depth;
+	char		*why;
+	size_t		 whysize;
+};
+
+static bool conf_read_file(struct conf_reader *, const char *path);
+
+static bool PRINTF(2, 3)
+conf_error(struct conf_reader *r, const char *fmt, ...)
+{
+	va_list ap;
+	int n = 0;
+
+	if (r->file != NULL)
+		n = snprintf(r->why, r->whysize, "%s:%u: ", r->file, r->line);
+	if (n < 0 || (size_t)n >= r->whysize)
+		return false;
+	va_start(ap, fmt);
+	vsnprintf(r->why + n, r->whysize - (size_t)n, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* ---- values ---- */
+
+static void *
+conf_field(const struct conf *c, const struct conf_row *o)
+{
+	return (char *)(uintptr_t)c + o->offset;
+}
+
+static void
+conf_set_text(char **field, const char *value)
+{
+	free(*field);
+	*field = value != NULL ? xstrdup(value) : NULL;
+}
+
+/* HOST:PORT, [V6]:PORT; "" is none. */
+static bool
+conf_set_addr(struct conf_addr *a, const char *text)
+{
+	const char *colon = strrchr(text, ':'), *end = colon;
+	long long port;
+
+	if (*text == '\0') {
+		conf_set_text(&a->host, NULL);
+		return true;
+	}
+	if (colon == NULL || colon == text ||
+	    !util_number(colon + 1, strlen(colon + 1), &port) ||
+	    port < 1 || port > 65535)
+		return false;
+	if (*text == '[') {
+		text++;
+		end--;
+		if (*end != ']' || end <= text)
+			return false;
+	} else if (memchr(text, ':', (size_t)(colon - text)) != NULL)
+		return false;
+	free(a->host);
+	a->host = xstrndup(text, (size_t)(end - text));
+	a->port = (int)port;
+	return true;
+}
+
+/* The place of the word among the choices, -1 for none of them. */
+static int
+conf_choice(const char *choices, const char *word)
+{
+	size_t n;
+	int i;
+
+	for (i = 0; *choices != '\0'; i++) {
+		n = strcspn(choices, " ");
+		if (strlen(word) == n && strncasecmp(choices, word, n) == 0)
+			return i;
+		choices += n;
+		choices += strspn(choices, " ");
+	}
+	return -1;
+}
+
+static bool
+conf_in_bounds(struct conf_reader *r, const struct conf_row *o, long long n,
+    const char *text)
+{
+	bool bounded = o->min != 0 || o->max != 0;
+
+	if (n < o->min || (o->max != 0 && n > o->max))
+		return bounded && o->max != 0 ?
+		    conf_error(r, "%s: %s is not between %lld and %lld",
+		    o->name, text, o->min, o->max) :
+		    conf_error(r, "%s: %s is less than %lld", o->name, text,
+		    o->min);
+	return true;
+}
+
+static bool
+conf_set_value(struct conf_reader *r, const struct conf_row *o,
+    const char *text)
+{
+	void *field = conf_field(r->conf, o);
+	long long n;
+	int choice;
+
+	switch (o->type) {
+	case CONF_STRING:
+		conf_set_text(field, *text != '\0' ? text : NULL);
+		return true;
+	case CONF_LIST:
+		conf_set_text(field, text);
+		return true;
+	case CONF_NUMBER:
+		if (!util_number(text, strlen(text), &n))
+			return conf_error(r, "%s: '%s' is not a number",
+			    o->name, text);
+		break;
+	case CONF_SIZE:
+		if (!util_size(text, &n))
+			return conf_error(r, "%s: '%s' is not a size such as "
+			    "64mb", o->name, text);
+		break;
+	case CONF_MS:
+		if (!util_duration(text, &n))
+			return conf_error(r, "%s: '%s' is not a time such as "
+			    "500ms, 10s or 5m", o->name, text);
+		break;
+	case CONF_BOOL:
+		if (strcasecmp(text, "yes") != 0 && strcasecmp(text, "no") != 0)
+			return conf_error(r, "%s: '%s' is neither yes nor no",
+			    o->name, text);
+		*(bool *)field = strcasecmp(text, "yes") == 0;
+		return true;
+	case CONF_ADDR:
+		return conf_set_addr(field, text) || conf_error(r,
+		    "%s: '%s' is not HOST:PORT (or [IPV6]:PORT)", o->name,
+		    text);
+	case CONF_ENUM:
+		if ((choice = conf_choice(o->choices, text)) == -1)
+			return conf_error(r, "%s: '%s' is none of: %s",
+			    o->name, text, o->choices);
+		*(int *)field = choice;
+		return true;
+	}
+	if (!conf_in_bounds(r, o, n, text))
+		return false;
+	*(long long *)field = n;
+	return true;
+}
+
+static const struct conf_row *
+conf_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(conf_rows); i++)
+		if (strcasecmp(conf_rows[i].name, name) == 0)
+			return &conf_rows[i];
+	return NULL;
+}
+
+/* ---- lines ---- */
+
+static char *
+conf_join(char *const *word, int n)
+{
+	struct buf b = BUF_INIT;
+	char *s;
+	int i;
+
+	for (i = 0; i < n; i++)
+		buf_addf(&b, "%s%s", i > 0 && *word[i] != '\0' ? " " : "",
+		    word[i]);
+	s = xstrndup(buf_len(&b) > 0 ? buf_data(&b) : "", buf_len(&b));
+	buf_free(&b);
+	return s;
+}
+
+static bool
+conf_set(struct conf_reader *r, int n, char *const *word)
+{
+	const struct conf_row *o = conf_find(word[0]);
+	char *list;
+	bool ok;
+
+	if (o == NULL)
+		return conf_error(r, "there is no option '%s'", word[0]);
+	if (n == 3 && strcmp(o->name, "peer") == 0)
+		return conf_set_value(r, o, word[1]) &&
+		    conf_set_value(r, conf_find("peer-address"), word[2]);
+	if (o->type == CONF_LIST) {
+		list = conf_join(word + 1, n - 1);
+		ok = conf_set_value(r, o, list);
+		free(list);
+		return ok;
+	}
+	if (n != 2)
+		return conf_error(r, "%s takes %s, %d words are given",
+		    o->name, strcmp(o->name, "peer") == 0 ?
+		    "NAME HOST:PORT" : "one word", n - 1);
+	return conf_set_value(r, o, word[1]);
+}
+
+/* A relative name is beside the file that includes it. */
+static bool
+conf_include(struct conf_reader *r, const char *name)
+{
+	const char *slash = r->file != NULL ? strrchr(r->file, '/') : NULL;
+	struct conf_reader sub = *r;
+	char *path;
+	bool ok;
+
+	if (r->depth == CONF_DEPTH)
+		return conf_error(r, "include: more than %d files include "
+		    "one another", CONF_DEPTH);
+	path = *name == '/' || slash == NULL ? xstrdup(name) :
+	    xasprintf("%.*s%s", (int)(slash + 1 - r->file), r->file, name);
+	sub.depth++;
+	ok = conf_read_file(&sub, path);
+	free(path);
+	return ok;
+}
+
+static bool
+conf_words(struct conf_reader *r, int n, char *const *word)
+{
+	if (strcasecmp(word[0], "include") != 0)
+		return conf_set(r, n, word);
+	return n == 2 ? conf_include(r, word[1]) :
+	    conf_error(r, "include takes one file");
+}
+
+static bool
+conf_line(struct conf_reader *r, const char *p, size_t len)
+{
+	struct buf b = BUF_INIT;
+	char *word[CONF_WORDS];
+	struct resp_arg a;
+	int n, i;
+	bool ok;
+
+	while (len > 0 && (*p == ' ' || *p == '\t')) {
+		p++;
+		len--;
+	}
+	if (len == 0 || *p == '#')
+		return true;
+	if (memchr(p, '\0', len) != NULL)
+		return conf_error(r, "there is a NUL in the line");
+	/* redis.conf and inline commands are quoted by the same rules. */
+	n = resp_inline_args(p, len, &b);
+	if (n < 0 || n > CONF_WORDS) {
+		buf_free(&b);
+		return conf_error(r, n < 0 ? "the quotes are not balanced" :
+		    "there are too many words in the line");
+	}
+	for (i = 0; i < n; i++) {
+		a = resp_request_arg(buf_data(&b), buf_len(&b), i);
+		word[i] = xstrndup(a.p, a.len);
+	}
+	ok = n == 0 || conf_words(r, n, word);
+	for (i = 0; i < n; i++)
+		free(word[i]);
+	buf_free(&b);
+	return ok;
+}
+
+static bool
+conf_read_file(struct conf_reader *r, const char *path)
+{
+	size_t len;
+	char *text = util_read_file(path, CONF_FILE_MAX, &len);
+	const char *p, *nl, *end;
+	bool ok = true;
+
+	if (text == NULL)
+		return conf_error(r, "%s cannot be read: %s", path,
+		    strerror(errno));
+	r->file = path;
+	r->line = 0;
+	end = text + len;
+	for (p = text; ok && p < end; p = nl + 1) {
+		if ((nl = memchr(p, '\n', (size_t)(end - p))) == NULL)
+			nl = end;
+		r->line++;
+		ok = conf_line(r, p, (size_t)(nl - p));
+	}
+	free(text);
+	return ok;
+}
+
+/* "--name", "word", ... */
+static bool
+conf_arguments(struct conf_reader *r, int argc, char *const *argv)
+{
+	char *word[CONF_WORDS];
+	int n, i;
+
+	for (i = 0; i < argc; i += n) {
+		if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0')
+			return conf_error(r, "'%s' is not an option: they "
+			    "begin with --", argv[i]);
+		word[0] = argv[i] + 2;
+		for (n = 1; i + n < argc && n < CONF_WORDS &&
+		    strncmp(argv[i + n], "--", 2) != 0; n++)
+			word[n] = argv[i + n];
+		if (!conf_words(r, n, word))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static bool
+conf_check_pair(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	const char *missing =
+	    c->cluster == NULL ? "cluster" : c->node == NULL ? "node" :
+	    c->peer_address.host == NULL ? "the peer's HOST:PORT" :
+	    c->peer_redis.host == NULL ? "peer-redis" :
+	    c->peer_secret_file == NULL ? "peer-secret-file" : NULL;
+
+	if (missing != NULL)
+		return conf_error(r, "%s is missing: with a peer, cluster, "
+		    "node, peer NAME HOST:PORT, peer-redis and "
+		    "peer-secret-file are needed", missing);
+	if (!record_name_ok(c->cluster) || !record_name_ok(c->node) ||
+	    !record_name_ok(c->peer))
+		return conf_error(r, "the names of cluster, node and peer "
+		    "may have letters, digits and ._- (at most %d)",
+		    RECORD_NAME);
+	if (strcmp(c->node, c->peer) == 0)
+		return conf_error(r, "node and peer are both '%s': is this "
+		    "the other node's file? node is this one, peer the other",
+		    c->node);
+	return true;
+}
+
+static bool
+conf_check_deny(struct conf_reader *r)
+{
+	const char *p, *bar;
+	size_t n;
+
+	for (p = r->conf->client_deny; *p != '\0'; p += n) {
+		p += strspn(p, " ");
+		n = strcspn(p, " ");
+		bar = memchr(p, '|', n);
+		if (n > 0 && cmd_find(p, bar != NULL ? (size_t)(bar - p) : n,
+		    bar != NULL ? bar + 1 : NULL,
+		    bar != NULL ? n - (size_t)(bar + 1 - p) : 0) == NULL)
+			return conf_error(r, "client-deny: there is no "
+			    "command '%.*s'", (int)n, p);
+	}
+	return true;
+}
+
+static bool
+conf_check(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+
+	r->file = NULL;
+	if (c->redis.host == NULL)
+		return conf_error(r, "redis is missing: redis HOST:PORT is "
+		    "this node's Redis");
+	if (c->vip == NULL && *c->bind == '\0')
+		return conf_error(r, "neither vip nor bind is given: clients "
+		    "need an address to connect to");
+	if (c->port == 0)
+		return conf_error(r, "port: 0 is no port for clients");
+	if (c->redis_user != NULL && c->redis_password_file == NULL)
+		return conf_error(r, "redis-user needs redis-password-file");
+	return conf_check_deny(r) && (c->peer == NULL || conf_check_pair(r));
+}
+
+struct conf *
+conf_load(const char *file, int argc, char *const *argv, char *why,
+    size_t whysize)
+{
+	struct conf_reader r = { .conf = xcalloc(1, sizeof(struct conf)),
+	    .why = why, .whysize = whysize };
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < NELEM(conf_rows) && ok; i++)
+		ok = conf_set_value(&r, &conf_rows[i], conf_rows[i].def);
+	ok = ok && (file == NULL || conf_read_file(&r, file));
+	r.file = NULL;
+	if (ok && conf_arguments(&r, argc, argv) && conf_check(&r))
+		return r.conf;
+	conf_free(r.conf);
+	return NULL;
+}
+
+void
+conf_free(struct conf *c)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(conf_rows); i++)
+		switch (conf_rows[i].type) {
+		case CONF_STRING:
+		case CONF_LIST:
+			free(*(char **)conf_field(c, &conf_rows[i]));
+			break;
+		case CONF_ADDR:
+			free(((struct conf_addr *)conf_field(c,
+			    &conf_rows[i]))->host);
+			break;
+		default:
+			break;
+		}
+	free(c);
+}
+
+/* ---- printing ---- */
+
+/* The largest unit that leaves nothing over. */
+static void
+conf_print_size(long long n, struct buf *out)
+{
+	static const char *const units[] = { "", "kb", "mb", "gb" };
+	size_t i = 0;
+
+	while (n != 0 && n % 1024 == 0 && i + 1 < NELEM(units)) {
+		n /= 1024;
+		i++;
+	}
+	buf_addf(out, "%lld%s", n, units[i]);
+}
+
+static void
+conf_print_ms(long long ms, struct buf *out)
+{
+	if (ms != 0 && ms % 1000 == 0)
+		buf_addf(out, "%llds", ms / 1000);
+	else
+		buf_addf(out, "%lldms", ms);
+}
+
+static void
+conf_print_value(const struct conf *c, const struct conf_row *o,
+    struct buf *out)
+{
+	const void *f = conf_field(c, o);
+	const struct conf_addr *a = f;
+	const char *s, *choice;
+	int i;
+
+	switch (o->type) {
+	case CONF_STRING:
+	case CONF_LIST:
+		s = *(char *const *)f;
+		buf_addf(out, "%s", s != NULL ? s : "");
+		break;
+	case CONF_NUMBER:
+		buf_addf(out, "%lld", *(const long long *)f);
+		break;
+	case CONF_SIZE:
+		conf_print_size(*(const long long *)f, out);
+		break;
+	case CONF_MS:
+		conf_print_ms(*(const long long *)f, out);
+		break;
+	case CONF_BOOL:
+		buf_addf(out, "%s", *(const bool *)f ? "yes" : "no");
+		break;
+	case CONF_ADDR:
+		if (a->host != NULL)
+			buf_addf(out, strchr(a->host, ':') != NULL ?
+			    "[%s]:%d" : "%s:%d", a->host, a->port);
+		break;
+	case CONF_ENUM:
+		choice = o->choices;
+		for (i = *(const int *)f; i > 0; i--)
+			choice += strcspn(choice, " ") + 1;
+		buf_addf(out, "%.*s", (int)strcspn(choice, " "), choice);
+		break;
+	}
+}
+
+/* In quotes, so that it is read back as one word. */
+static void
+conf_quote(const char *p, size_t len, struct buf *out)
+{
+	buf_addf(out, "\"");
+	for (; len > 0; p++, len--) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == '"' || c == '\\')
+			buf_addf(out, "\\%c", c);
+		else if (c < ' ' || c == 0x7f)
+			buf_addf(out, "\\x%02x", c);
+		else
+			buf_add(out, p, 1);
+	}
+	buf_addf(out, "\"");
+}
+
+static void
+conf_print_quoted(const struct conf *c, const struct conf_row *o,
+    struct buf *out)
+{
+	struct buf v = BUF_INIT;
+	size_t i, n;
+	bool plain;
+
+	conf_print_value(c, o, &v);
+	n = buf_len(&v);
+	plain = n > 0;
+	for (i = 0; i < n; i++)
+		if (buf_data(&v)[i] <= ' ' || strchr("\"'\\#\x7f",
+		    buf_data(&v)[i]) != NULL)
+			plain = false;
+	if (plain || (o->type == CONF_LIST && n > 0))
+		buf_add(out, buf_data(&v), n);
+	else
+		conf_quote(n > 0 ? buf_data(&v) : "", n, out);
+	buf_free(&v);
+}
+
+void
+conf_print(const struct conf *c, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < NELEM(conf_rows); i++) {
+		buf_addf(out, "%s ", conf_rows[i].name);
+		conf_print_quoted(c, &conf_rows[i], out);
+		buf_addf(out, "\n");
+	}
+}
+
+size_t
+conf_get(const struct conf *c, const char *glob, struct buf *out)
+{
+	struct buf v = BUF_INIT;
+	size_t i, n = 0;
+
+	for (i = 0; i < NELEM(conf_rows); i++) {
+		if (fnmatch(glob, conf_rows[i].name, FNM_CASEFOLD) != 0)
+			continue;
+		conf_print_value(c, &conf_rows[i], &v);
+		resp_add_str(out, conf_rows[i].name);
+		resp_add_bulk(out, buf_len(&v) > 0 ? buf_data(&v) : "",
+		    buf_len(&v));
+		buf_free(&v);
+		n++;
+	}
+	return n;
+}

@@ -1,0 +1,67 @@
+/*
+ * The configuration: one table (conf.def), from which the parser, CONFIG
+ * GET, the sample file and the test of the manual come.
+ *
+ * The syntax is redis.conf's: one option a line, "#" comments, arguments in
+ * quotes where needed, "include FILE". A struct conf is made whole, checked
+ * whole and never edited afterwards.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+struct conf_addr {
+	char	*host;		/* NULL: not set */
+	int	 port;
+};
+
+/*
+ * C types by the table's TYPE column:
+ *   STRING  char *, NULL when empty       LIST   char *, words by one blank,
+ *   NUMBER  long long                            never NULL
+ *   SIZE    long long, bytes              BOOL   bool, yes or no
+ *   MS      long long, milliseconds       ADDR   struct conf_addr
+ *   ENUM    int, index into the words of the choices column
+ */
+#define CONF_T_STRING	char *
+#define CONF_T_LIST	char *
+#define CONF_T_NUMBER	long long
+#define CONF_T_SIZE	long long
+#define CONF_T_MS	long long
+#define CONF_T_BOOL	bool
+#define CONF_T_ADDR	struct conf_addr
+#define CONF_T_ENUM	int
+
+struct conf {
+#define OPTION(name, type, field, def, min, max, choices, when, help) \
+	CONF_T_##type field;
+#include "conf.def"
+#undef OPTION
+};
+
+enum conf_alone { CONF_ALONE_SERVE, CONF_ALONE_HOLD };	/* conf.alone */
+
+/*
+ * Reads the file (NULL: none), then the overrides as on redis-server's
+ * command line ("--port", "7000", ...; argc of them), then checks that the
+ * whole makes sense. NULL on any error; why (of whysize bytes) then has
+ * file, line, what is wrong and what would be right.
+ */
+struct conf	*conf_load(const char *file, int argc, char *const *argv,
+		    char *why, size_t whysize);
+void		 conf_free(struct conf *);
+
+/* Appends the whole as a file that conf_load() reads back the same. */
+void		 conf_print(const struct conf *, struct buf *);
+
+/*
+ * Appends, for each option whose name matches the glob (fnmatch, any case),
+ * name and value as two bulk strings; returns how many options.
+ */
+size_t		 conf_get(const struct conf *, const char *glob, struct buf *);
+
+#endif

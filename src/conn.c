@@ -1,0 +1,369 @@
+#include "conn.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "log.h"
+
+/* An output buffer that grew larger than this is given back when empty. */
+#define CONN_KEEP	(16 * 1024)
+
+enum conn_state {
+	CONN_CONNECTING,
+	CONN_UP,
+	CONN_PAUSED,
+	CONN_HALF,		/* the other end has closed its side */
+	CONN_ENDED
+};
+
+struct conn {
+	struct loop		*loop;
+	const struct conn_ops	*ops;
+	void			*arg;
+	int			 fd;
+	enum conn_state		 state;
+	struct event		 in;
+	struct event		 out;
+	struct loop_task	 flush;
+	struct buf		 output;
+	uint64_t		 sent;
+	int			 error;		/* of a connect that failed */
+	struct conn_addr	 peer;
+	struct conn_addr	 local;
+};
+
+void
+conn_addr_from(struct conn_addr *a, const struct sockaddr *sa, socklen_t len)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+
+	memset(a, 0, sizeof(*a));
+	assert(len <= sizeof(a->sa));
+	memcpy(&a->sa, sa, len);
+	a->len = len;
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(a->text, sizeof(a->text), "%s:%d", host,
+		    ntohs(in->sin_port));
+	} else if (sa->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(a->text, sizeof(a->text), "[%s]:%d", host,
+		    ntohs(in6->sin6_port));
+	} else
+		snprintf(a->text, sizeof(a->text), "unix");
+}
+
+bool
+conn_resolve(const char *host, int port, struct conn_addr *a,
+    const char **why)
+{
+	struct addrinfo hints, *res;
+	char service[16];
+	int rc;
+
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_socktype = SOCK_STREAM;
+	hints.ai_flags = AI_NUMERICSERV;
+	snprintf(service, sizeof(service), "%d", port);
+	if ((rc = getaddrinfo(host, service, &hints, &res)) != 0) {
+		*why = gai_strerror(rc);
+		return false;
+	}
+	conn_addr_from(a, res->ai_addr, res->ai_addrlen);
+	freeaddrinfo(res);
+	return true;
+}
+
+static void
+conn_end(struct conn *c, int error)
+{
+	if (c->state == CONN_ENDED)
+		return;
+	event_del(&c->in);
+	if (error == 0) {
+		c->state = CONN_HALF;
+	} else {
+		c->state = CONN_ENDED;
+		event_del(&c->out);
+		loop_cancel(&c->flush);
+	}
+	c->ops->on_end(c->arg, error);
+}
+
+/* Waits for data, or only for the other end's close. */
+static void
+conn_arm(struct conn *c, short what)
+{
+	event_del(&c->in);
+	event_assign(&c->in, loop_base(c->loop), c->fd, what | EV_PERSIST,
+	    event_get_callback(&c->in), c);
+	if (event_add(&c->in, NULL) == -1)
+		fatalx("conn: event_add failed");
+}
+
+static void
+conn_read(struct conn *c)
+{
+	ssize_t n;
+
+	n = read(c->fd, loop_buffer(c->loop), LOOP_READ_SIZE);
+	if (n > 0)
+		c->ops->on_data(c->arg, loop_buffer(c->loop), (size_t)n);
+	else if (n == 0)
+		conn_end(c, 0);
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_end(c, errno);
+}
+
+static void
+conn_on_in(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	/* The clock of this turn starts with its first event. */
+	loop_now(c->loop);
+	if (what & EV_READ)
+		conn_read(c);
+	else if (what & EV_CLOSED)
+		conn_end(c, 0);
+}
+
+/* Sends; false when the connection ended while doing so. */
+static bool
+conn_send(struct conn *c)
+{
+	ssize_t n;
+
+	while (buf_len(&c->output) > 0) {
+		n = send(c->fd, buf_data(&c->output), buf_len(&c->output),
+		    MSG_NOSIGNAL);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN) {
+			event_add(&c->out, NULL);
+			return true;
+		}
+		if (n == -1) {
+			conn_end(c, errno);
+			return false;
+		}
+		c->sent += (uint64_t)n;
+		buf_drain(&c->output, (size_t)n);
+	}
+	event_del(&c->out);
+	if (c->output.size > CONN_KEEP)
+		buf_free(&c->output);
+	return true;
+}
+
+static void
+conn_flush_cb(void *arg)
+{
+	struct conn *c = arg;
+
+	if (buf_len(&c->output) == 0 || event_pending(&c->out, EV_WRITE, NULL))
+		return;
+	if (conn_send(c) && buf_len(&c->output) == 0 && c->ops->on_sent)
+		c->ops->on_sent(c->arg);
+}
+
+static void
+conn_on_connected(struct conn *c)
+{
+	socklen_t len = sizeof(c->error);
+
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->error, &len);
+	event_del(&c->out);
+	if (c->error != 0) {
+		conn_end(c, c->error);
+		return;
+	}
+	c->state = CONN_UP;
+	conn_arm(c, EV_READ);
+	if (c->ops->on_open != NULL)
+		c->ops->on_open(c->arg);
+	if (c->state != CONN_ENDED && buf_len(&c->output) > 0)
+		loop_defer(c->loop, &c->flush);
+}
+
+static void
+conn_on_out(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	loop_now(c->loop);
+	if (c->state == CONN_CONNECTING)
+		conn_on_connected(c);
+	else if (conn_send(c) && buf_len(&c->output) == 0 && c->ops->on_sent)
+		c->ops->on_sent(c->arg);
+}
+
+static struct conn *
+conn_make(struct loop *l, int fd, enum conn_state state,
+    const struct conn_ops *ops, void *arg)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+	int one = 1;
+
+	c->loop = l;
+	c->ops = ops;
+	c->arg = arg;
+	c->fd = fd;
+	c->state = state;
+	loop_task_init(&c->flush, conn_flush_cb, c);
+	event_assign(&c->in, loop_base(l), fd, EV_READ | EV_PERSIST,
+	    conn_on_in, c);
+	event_assign(&c->out, loop_base(l), fd, EV_WRITE | EV_PERSIST,
+	    conn_on_out, c);
+	if (fd != -1)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return c;
+}
+
+struct conn *
+conn_accepted(struct loop *l, int fd, const struct conn_ops *ops, void *arg)
+{
+	struct conn *c = conn_make(l, fd, CONN_UP, ops, arg);
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	int one = 1;
+
+	evutil_make_socket_nonblocking(fd);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+		conn_addr_from(&c->peer, (struct sockaddr *)&sa, len);
+	len = sizeof(sa);
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
+		conn_addr_from(&c->local, (struct sockaddr *)&sa, len);
+	event_add(&c->in, NULL);
+	return c;
+}
+
+/* A connect that fails at once is told at the end of the turn. */
+static void
+conn_failed_cb(void *arg)
+{
+	struct conn *c = arg;
+
+	conn_end(c, c->error);
+}
+
+struct conn *
+conn_connect(struct loop *l, const struct conn_addr *to,
+    const struct conn_ops *ops, void *arg)
+{
+	struct conn *c;
+	int fd;
+
+	fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0);
+	c = conn_make(l, fd, CONN_CONNECTING, ops, arg);
+	c->peer = *to;
+	if (fd == -1 || (connect(fd, (const struct sockaddr *)&to->sa,
+	    to->len) == -1 && errno != EINPROGRESS)) {
+		c->error = errno;
+		loop_task_init(&c->flush, conn_failed_cb, c);
+		loop_defer(l, &c->flush);
+	} else
+		event_add(&c->out, NULL);
+	return c;
+}
+
+void
+conn_free(struct conn *c)
+{
+	if (c->fd != -1) {
+		event_del(&c->in);
+		event_del(&c->out);
+		close(c->fd);
+	}
+	loop_cancel(&c->flush);
+	buf_free(&c->output);
+	free(c);
+}
+
+void
+conn_flush(struct conn *c)
+{
+	if (c->state != CONN_CONNECTING && c->state != CONN_ENDED)
+		conn_flush_cb(c);
+}
+
+void
+conn_write(struct conn *c, const void *p, size_t n)
+{
+	if (c->state == CONN_ENDED)
+		return;
+	buf_add(&c->output, p, n);
+	if (c->state != CONN_CONNECTING)
+		loop_defer(c->loop, &c->flush);
+}
+
+size_t
+conn_pending(const struct conn *c)
+{
+	return buf_len(&c->output);
+}
+
+uint64_t
+conn_sent(const struct conn *c)
+{
+	return c->sent;
+}
+
+void
+conn_pause(struct conn *c)
+{
+	if (c->state != CONN_UP)
+		return;
+	c->state = CONN_PAUSED;
+	conn_arm(c, EV_CLOSED);
+}
+
+void
+conn_resume(struct conn *c)
+{
+	if (c->state != CONN_PAUSED)
+		return;
+	c->state = CONN_UP;
+	conn_arm(c, EV_READ);
+}
+
+bool
+conn_paused(const struct conn *c)
+{
+	return c->state == CONN_PAUSED;
+}
+
+int
+conn_fd(const struct conn *c)
+{
+	return c->fd;
+}
+
+const struct conn_addr *
+conn_peer(const struct conn *c)
+{
+	return &c->peer;
+}
+
+const struct conn_addr *
+conn_local(const struct conn *c)
+{
+	return &c->local;
+}

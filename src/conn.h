@@ -1,0 +1,75 @@
+/*
+ * One stream socket on the loop: how bytes move, and nothing about what
+ * they mean. Output is gathered and leaves once a turn. The only file that
+ * reads and writes the sockets of clients and of their Redis connections.
+ */
+#ifndef CONN_H
+#define CONN_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "loop.h"
+
+struct conn;
+
+struct conn_addr {
+	struct sockaddr_storage	 sa;
+	socklen_t		 len;
+	char			 text[INET6_ADDRSTRLEN + 10];	/* host:port */
+};
+
+/*
+ * Resolves a host name or address literal (blocking: for start-up). False
+ * with the reason in why.
+ */
+bool	conn_resolve(const char *host, int port, struct conn_addr *,
+	    const char **why) MUST_CHECK;
+void	conn_addr_from(struct conn_addr *, const struct sockaddr *, socklen_t);
+
+struct conn_ops {
+	/* Connected; not called for accepted ones. May be NULL. */
+	void	(*on_open)(void *arg);
+	/* The bytes are gone when this returns. */
+	void	(*on_data)(void *arg, const char *, size_t);
+	/* All output has left after conn_pending() was not 0. May be NULL. */
+	void	(*on_sent)(void *arg);
+	/*
+	 * With error 0 the other end has closed its side: nothing more will
+	 * come, but what is written still goes out. Else the socket failed
+	 * (errno), and nothing is called after this. conn_free() it.
+	 */
+	void	(*on_end)(void *arg, int error);
+};
+
+/* Takes over a connected socket, which becomes non-blocking. */
+struct conn	*conn_accepted(struct loop *, int fd, const struct conn_ops *,
+		    void *arg);
+
+/* Begins to connect; failure comes by on_end, never from here. */
+struct conn	*conn_connect(struct loop *, const struct conn_addr *,
+		    const struct conn_ops *, void *arg);
+
+/* Closes at once; output that has not left is lost. Never calls back. */
+void	conn_free(struct conn *);
+
+/* Sends what the socket takes now, without waiting for the turn's end. */
+void	conn_flush(struct conn *);
+
+void	conn_write(struct conn *, const void *, size_t);
+size_t	conn_pending(const struct conn *);	/* bytes not yet sent */
+uint64_t conn_sent(const struct conn *);	/* bytes sent since the start */
+
+/*
+ * A paused connection is not read, so that TCP slows the other end down;
+ * that the other end closes is noticed all the same.
+ */
+void	conn_pause(struct conn *);
+void	conn_resume(struct conn *);
+bool	conn_paused(const struct conn *);
+
+int	conn_fd(const struct conn *);
+const struct conn_addr	*conn_peer(const struct conn *);
+const struct conn_addr	*conn_local(const struct conn *);
+
+#endif

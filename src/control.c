@@ -1,0 +1,837 @@
+#include "control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "control_priv.h"
+#include "log.h"
+#include "stats.h"
+
+/* A node or a Redis is not heard after that many polls, and a little. */
+#define CONTROL_POLLS		3
+#define CONTROL_SLACK_MS	50
+
+static int64_t
+control_ms(struct mono t)
+{
+	return t.us / 1000;
+}
+
+/* ---- facts ---- */
+
+static int64_t
+control_quiet_after(const struct control *c)
+{
+	return CONTROL_POLLS * c->conf->poll_interval + CONTROL_SLACK_MS;
+}
+
+static enum node_health
+control_redis_health(const struct control *c, const struct redis *r,
+    struct mono now)
+{
+	struct mono heard = redis_heard(r);
+	bool ever = heard.us != 0;
+	int64_t silent = mono_ms(now, ever ? heard : c->started);
+
+	if (redis_link(r) == REDIS_REFUSED)
+		return NODE_GONE;
+	/* It lives; that our password is wrong is no death of it. */
+	if (redis_link(r) == REDIS_DENIED)
+		return NODE_QUIET;
+	if (silent > c->conf->down_after)
+		return NODE_GONE;
+	if (silent > control_quiet_after(c))
+		return NODE_QUIET;
+	return ever ? NODE_UP : NODE_UNKNOWN;
+}
+
+/* Is it a replica of that address, however its name was written? */
+static bool
+control_attached(const struct info *i, const struct conf_addr *a,
+    const struct conn_addr *resolved)
+{
+	char text[INFO_HOST + 16];
+
+	if (i->primary || i->of_port != a->port)
+		return false;
+	snprintf(text, sizeof(text), strchr(i->of_host, ':') != NULL ?
+	    "[%s]:%d" : "%s:%d", i->of_host, i->of_port);
+	return strcmp(i->of_host, a->host) == 0 ||
+	    strcmp(text, resolved->text) == 0;
+}
+
+static const struct conf_addr *
+control_conf_addr(const struct control *c, enum side s)
+{
+	return s == c->me ? &c->conf->redis : &c->conf->peer_redis;
+}
+
+static void
+control_see_redis(struct control *c, enum side s, struct mono now)
+{
+	struct node_redis *r = &c->node.facts.redis[s];
+	enum side o = SIDE_OTHER(s);
+
+	r->health = control_redis_health(c, c->redis[s], now);
+	r->info = *redis_info(c->redis[s]);
+	r->attached = control_attached(&r->info, control_conf_addr(c, o),
+	    &c->addr[o]);
+}
+
+static bool
+control_holder(const struct control *c)
+{
+	const struct vrrp_view *v;
+
+	if (c->vrrp == NULL)
+		return false;
+	v = vrrp_view(c->vrrp);
+	return c->conf->vip != NULL ? v->address : v->said == VRRP_MASTER;
+}
+
+/*
+ * The peer is up when it is heard and hears us: an echo that is too old
+ * says that our words do not arrive.
+ */
+static void
+control_see_peer(struct control *c, struct mono now)
+{
+	struct node_peer *p = &c->node.facts.peer;
+	const struct msg *m = &c->heard;
+	struct mono heard = peer_heard(c->peer);
+	int64_t quiet = control_quiet_after(c);
+	int64_t echo_age = (now.us - m->echo_us) / 1000;
+
+	if (peer_refused(c->peer))
+		p->health = NODE_GONE;
+	else if (heard.us != 0 && mono_ms(now, heard) <= quiet &&
+	    echo_age <= quiet)
+		p->health = NODE_UP;
+	else if (mono_ms(now, heard.us != 0 ? heard : c->started) <= quiet)
+		p->health = NODE_UNKNOWN;
+	else
+		p->health = NODE_QUIET;
+	p->leads = m->leads;
+	p->session = m->session;
+	if (m->has_record)
+		p->record = m->record;
+	else
+		p->record.epoch.number = 0;
+	p->gate = m->gate;
+	p->gate_seq = m->gate_seq;
+	p->applied = m->applied;
+	p->drained = m->drained;
+	p->holder = m->vrrp == VRRP_MASTER;
+	p->serving = m->serving;
+	p->lease_ms = m->echo_us == 0 ? 0 :
+	    m->echo_us / 1000 + c->conf->lease;
+}
+
+static void
+control_see(struct control *c)
+{
+	struct node_facts *f = &c->node.facts;
+	struct mono now = mono_now();
+	enum side s;
+
+	f->now_ms = control_ms(now);
+	f->holder = control_holder(c);
+	f->drained = gate_writes_in_flight(c->gate) == 0;
+	for (s = SIDE_A; s <= SIDE_B; s++)
+		control_see_redis(c, s, now);
+	control_see_peer(c, now);
+}
+
+/* ---- what a crash may have lost ---- */
+
+/*
+ * Offsets of the primary, each with the number of writes that had been
+ * acknowledged before it was asked for: those are all below it.
+ */
+static void
+control_sample(struct control *c, enum side s)
+{
+	const struct info *i = redis_info(c->redis[s]);
+
+	if (c->standalone || !i->primary ||
+	    gate_order(c->gate)->writes != s)
+		return;
+	c->sample[c->samples++ % CONTROL_SAMPLES] = (struct control_sample){
+	    s, i->offset, c->acked_before };
+	c->acked_before = stats.writes_acked;
+}
+
+/* Writes acknowledged here that a copy which ends at that offset may lack. */
+static uint64_t
+control_lost_writes(const struct control *c, enum side from, long long end)
+{
+	const struct control_sample *s;
+	unsigned i;
+
+	for (i = 0; i < c->samples && i < CONTROL_SAMPLES; i++) {
+		s = &c->sample[(c->samples - 1 - i) % CONTROL_SAMPLES];
+		if (s->side == from && s->offset <= end)
+			return stats.writes_acked - s->acked;
+	}
+	return stats.writes_acked;
+}
+
+static void
+control_switched(struct control *c, enum side to)
+{
+	struct control_switch *sw;
+	const struct record *r = &c->node.record;
+	const struct node_switch *by = &c->node.sw;
+	long long end = r->npast > 0 ? r->past[0].end : 0;
+
+	memmove(c->sw + 1, c->sw, sizeof(*c->sw) * (CONTROL_SWITCHES - 1));
+	c->nsw = c->nsw < CONTROL_SWITCHES ? c->nsw + 1 : c->nsw;
+	sw = &c->sw[0];
+	memset(sw, 0, sizeof(*sw));
+	clock_gettime(CLOCK_REALTIME, &sw->at);
+	sw->from = c->primary;
+	sw->to = to;
+	sw->epoch = r->epoch;
+	/* A fence leaves nothing behind; only a crash can. */
+	sw->planned = c->node.gate.trusted ==
+	    (SIDE_BIT(SIDE_A) | SIDE_BIT(SIDE_B));
+	sw->hold_us = c->closed_at.us != 0 ?
+	    mono_us(mono_now(), c->closed_at) : 0;
+	sw->lost_bytes = -1;
+	c->sw_open = true;
+	if (!sw->planned) {
+		sw->lost_writes = control_lost_writes(c, sw->from, end);
+		if (node_leads(&c->node) && by->end_offset >= 0)
+			sw->lost_bytes = by->end_offset > end ?
+			    by->end_offset - end : 0;
+		c->lost_writes += sw->lost_writes;
+		c->lost_bytes += sw->lost_bytes > 0 ? sw->lost_bytes : 0;
+	}
+	log_info("control: the primary is now node %s, %s, held %.1f ms, "
+	    "acknowledged writes lost at most %llu",
+	    c->node.conf.name[to], sw->planned ? "planned" : "failover",
+	    (double)sw->hold_us / 1000, (unsigned long long)sw->lost_writes);
+}
+
+/* What waited goes on after the gate opened: it is counted up to now. */
+static void
+control_count_switch(struct control *c)
+{
+	struct hold_report held = hold_report(c->hold);
+
+	if (!c->sw_open)
+		return;
+	c->sw[0].held = held.requests;
+	c->sw[0].longest_us = held.longest_us;
+	c->sw[0].in_doubt = stats.in_doubt - c->doubt_before;
+}
+
+/* The gate was set: notes when it closed, and what an opening ends. */
+static void
+control_note_gate(struct control *c, const struct gate_order *was)
+{
+	const struct gate_order *o = gate_order(c->gate);
+
+	if (was->state == GATE_OPEN && o->state != GATE_OPEN) {
+		control_count_switch(c);
+		c->sw_open = false;
+		c->closed_at = mono_now();
+		c->doubt_before = stats.in_doubt;
+		hold_report_reset(c->hold);
+	}
+	if (o->state != GATE_OPEN)
+		return;
+	if (c->primary != SIDE_NONE && o->writes != c->primary &&
+	    !c->standalone)
+		control_switched(c, o->writes);
+	c->primary = o->writes;
+	c->closed_at = (struct mono){ 0 };
+}
+
+/* ---- the gate ---- */
+
+static void
+control_set_gate(struct control *c)
+{
+	struct gate_order was = *gate_order(c->gate);
+
+	gate_renew(c->gate, (struct mono){ c->node.lease_ms * 1000 });
+	gate_set(c->gate, &c->node.gate);
+	control_note_gate(c, &was);
+}
+
+static void
+control_standalone_look(struct control *c)
+{
+	struct gate_order was = *gate_order(c->gate);
+	enum redis_link link = redis_link(c->redis[SIDE_A]);
+	bool up = link == REDIS_DENIED || (link == REDIS_LINKED &&
+	    !redis_info(c->redis[SIDE_A])->loading);
+	struct gate_order o = { .state = up ? GATE_OPEN : GATE_HOLD_ALL,
+	    .reads = SIDE_A, .writes = SIDE_A, .alive = SIDE_BIT(SIDE_A),
+	    .trusted = SIDE_BIT(SIDE_A) };
+
+	gate_renew_forever(c->gate);
+	gate_set(c->gate, &o);
+	control_note_gate(c, &was);
+}
+
+/* ---- messages ---- */
+
+static void
+control_fill_beat(const struct control *c, struct msg *m)
+{
+	const struct node *n = &c->node;
+
+	memset(m, 0, sizeof(*m));
+	m->type = MSG_BEAT;
+	m->session = c->session;
+	m->echo_us = c->heard.sent_us;
+	m->leads = node_leads(n);
+	m->gate = n->gate;
+	m->gate_seq = n->gate_seq;
+	m->applied = n->gate_seq;
+	m->drained = gate_writes_in_flight(c->gate) == 0;
+	m->serving = gate_order(c->gate)->state >= GATE_HOLD_WRITES;
+	m->fit = c->vip.state != VIP_UNFIT;
+	m->vrrp = c->vrrp == NULL ? VRRP_UNKNOWN : control_holder(c) ?
+	    VRRP_MASTER : vrrp_view(c->vrrp)->said == VRRP_MASTER ?
+	    VRRP_UNKNOWN : vrrp_view(c->vrrp)->said;
+	m->has_record = n->record.epoch.number > 0;
+	if (m->has_record)
+		m->record = n->record;
+}
+
+/* Would the peer learn something new by it? */
+static bool
+control_beat_differs(const struct msg *a, const struct msg *b)
+{
+	return a->leads != b->leads || a->gate_seq != b->gate_seq ||
+	    a->serving != b->serving || a->vrrp != b->vrrp ||
+	    a->fit != b->fit || a->has_record != b->has_record ||
+	    (a->gate.state < GATE_OPEN && a->drained != b->drained) ||
+	    (a->has_record && record_cmp(&a->record, &b->record) != 0);
+}
+
+static void
+control_beat(struct control *c, bool due)
+{
+	struct mono now = mono_now();
+	struct msg m;
+
+	control_fill_beat(c, &m);
+	if (!due && !control_beat_differs(&m, &c->said))
+		return;
+	m.sent_us = now.us;
+	c->said = m;
+	c->said_at = now;
+	peer_send(c->peer, &m);
+}
+
+static void
+control_send_record(struct control *c, enum msg_type type,
+    const struct record *r)
+{
+	struct msg m = { .type = type, .has_record = true, .record = *r };
+
+	if (type == MSG_COMMIT) {
+		m.base_epoch = c->node.record.epoch;
+		m.base_seq = c->node.record.seq;
+	}
+	peer_send(c->peer, &m);
+}
+
+/* ---- orders ---- */
+
+static bool
+control_store(struct control *c)
+{
+	bool ok = epoch_save(c->store, &c->node.storing, c->node.promised);
+
+	control_push(c, ok ? NODE_EV_STORED : NODE_EV_STORE_FAILED,
+	    SIDE_NONE);
+	return ok;
+}
+
+static void
+control_carry_out(struct control *c)
+{
+	struct node_order order[NODE_ORDERS];
+	unsigned i, n = c->node.orders;
+	bool stored = true;
+
+	memcpy(order, c->node.order, sizeof(order));
+	c->node.orders = 0;
+	for (i = 0; i < n; i++)
+		switch (order[i].kind) {
+		case NODE_DO_STORE:
+			stored = control_store(c);
+			break;
+		case NODE_DO_SEND_COMMIT:
+			control_send_record(c, MSG_COMMIT, &c->node.next);
+			break;
+		case NODE_DO_SEND_ACCEPT:
+			control_send_record(c, stored ? MSG_ACCEPTED :
+			    MSG_REFUSED, &c->node.record);
+			break;
+		case NODE_DO_SEND_REFUSE:
+			control_send_record(c, MSG_REFUSED, &c->node.record);
+			break;
+		case NODE_DO_OPERATOR_DONE:
+			control_wish_settled(c, true, "OK");
+			break;
+		case NODE_DO_OPERATOR_FAILED:
+			control_wish_settled(c, false, c->node.why);
+			break;
+		default:
+			control_order_redis(c, order[i].kind, order[i].side);
+			break;
+		}
+}
+
+void
+control_push(struct control *c, enum node_event e, enum side side)
+{
+	assert(c->events < CONTROL_EVENTS);
+	c->event[c->events++] = (struct control_event){ e, side };
+}
+
+void
+control_run(struct control *c)
+{
+	struct control_event e;
+	enum node_state was;
+
+	if (c->stepping)
+		return;
+	c->stepping = true;
+	control_carry_out(c);
+	control_set_gate(c);
+	while (c->events > 0) {
+		e = c->event[0];
+		memmove(c->event, c->event + 1,
+		    --c->events * sizeof(*c->event));
+		control_see(c);
+		was = c->node.state;
+		node_step(&c->node, e.event, e.side);
+		control_set_gate(c);
+		/* What the new state waits for may be there already. */
+		if (c->node.state != was)
+			control_push(c, NODE_EV_LOOK, SIDE_NONE);
+		control_carry_out(c);
+	}
+	control_beat(c, false);
+	c->stepping = false;
+}
+
+void
+control_poke(struct control *c)
+{
+	event_active(c->look, EV_TIMEOUT, 0);
+}
+
+/* ---- keepalived ---- */
+
+static void
+control_look_vip(struct control *c)
+{
+	struct vip_facts f;
+	enum vip_event e;
+	enum vip_state was = c->vip.state;
+
+	control_vip_facts(c, &f);
+	e = vip_look(&c->vip, &f);
+	if (c->vip.state != was)
+		log_info("vip: %s, was %s", vip_state_name(c->vip.state),
+		    vip_state_name(was));
+	if (c->vrrp != NULL)
+		vrrp_track(c->vrrp, c->vip.value);
+	if (c->was_holder && !f.holder)
+		c->ops.vip_left(c->ops.arg);
+	c->was_holder = f.holder;
+	if (e != VIP_NOTHING)
+		control_wish_vip(c, e);
+}
+
+static void
+control_on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->standalone) {
+		control_standalone_look(c);
+		return;
+	}
+	control_push(c, NODE_EV_LOOK, SIDE_NONE);
+	control_run(c);
+	control_look_vip(c);
+}
+
+static void
+control_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *c = arg;
+	struct mono now = mono_now();
+
+	gate_tick(c->gate, now);
+	if (!c->standalone) {
+		control_count_switch(c);
+		control_beat(c, true);
+		control_wish_expire(c, now);
+	}
+	control_on_look(fd, what, arg);
+}
+
+/* ---- what comes in ---- */
+
+static void
+control_on_redis(struct redis *r, void *arg)
+{
+	struct control *c = arg;
+
+	control_sample(c, r == c->redis[SIDE_A] ? SIDE_A : SIDE_B);
+	control_poke(c);
+}
+
+/* Clients noticed something: ask that Redis now instead of at the poll. */
+static void
+control_on_report(enum side side, enum gate_evidence what, void *arg)
+{
+	struct control *c = arg;
+
+	(void)what;
+	if (c->redis[side] != NULL)
+		redis_poll(c->redis[side]);
+}
+
+static void
+control_on_poke(void *arg)
+{
+	control_poke(arg);
+}
+
+static void
+control_on_beat(struct control *c, const struct msg *m)
+{
+	if (c->heard.session != 0 && m->session != c->heard.session)
+		log_info("control: node %s's Holdover has restarted",
+		    c->conf->peer);
+	c->heard = *m;
+	control_poke(c);
+}
+
+static void
+control_on_message(const struct msg *m, void *arg)
+{
+	struct control *c = arg;
+	struct record base;
+
+	switch (m->type) {
+	case MSG_BEAT:
+		control_on_beat(c, m);
+		return;
+	case MSG_COMMIT:
+		if (!m->has_record)
+			return;
+		control_see(c);
+		base = c->node.record;
+		base.epoch = m->base_epoch;
+		base.seq = m->base_seq;
+		node_commit_asked(&c->node, &m->record, &base);
+		control_run(c);
+		return;
+	case MSG_ACCEPTED:
+	case MSG_REFUSED:
+		if (!m->has_record)
+			return;
+		control_see(c);
+		node_commit_answered(&c->node, m->type == MSG_ACCEPTED,
+		    &m->record);
+		control_run(c);
+		return;
+	default:
+		control_wish_message(c, m);
+		return;
+	}
+}
+
+bool
+control_notify(struct control *c, const struct vrrp_line *line)
+{
+	return c->vrrp != NULL && vrrp_notify(c->vrrp, line);
+}
+
+/* ---- start and end ---- */
+
+static void
+control_log_state(const struct node *n, enum node_state was,
+    enum node_event e)
+{
+	log_info("node: %s -> %s on %s, epoch %llu", node_state_name(was),
+	    node_state_name(n->state), node_event_name(e),
+	    (unsigned long long)n->record.epoch.number);
+	if (*n->why != '\0')
+		log_info("node: %s", n->why);
+}
+
+static char *
+control_secret(const char *path, size_t *len, char *why, size_t whysize)
+{
+	char *s = util_read_file(path, 4096, len);
+
+	if (s == NULL) {
+		snprintf(why, whysize, "%s cannot be read: %s", path,
+		    strerror(errno));
+		return NULL;
+	}
+	while (*len > 0 && (s[*len - 1] == '\n' || s[*len - 1] == '\r'))
+		s[--*len] = '\0';
+	if (*len == 0) {
+		snprintf(why, whysize, "%s is empty", path);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static bool
+control_resolve(const struct conf_addr *a, const char *option,
+    struct conn_addr *out, char *why, size_t whysize)
+{
+	const char *reason;
+
+	if (conn_resolve(a->host, a->port, out, &reason))
+		return true;
+	snprintf(why, whysize, "%s: '%s' cannot be resolved: %s", option,
+	    a->host, reason);
+	return false;
+}
+
+static void
+control_init_node(struct control *c, const struct record *r,
+    struct epoch promised)
+{
+	const struct conf *f = c->conf;
+	struct node_conf nc = {
+		.cluster = f->cluster, .me = c->me, .lease_ms = f->lease,
+		.drain_timeout_ms = f->drain_timeout,
+		.follow_delay_ms = f->follow_delay,
+		.switch_min_gap_ms = f->switch_min_gap,
+		.fresh_lag_ms = f->fresh_lag,
+		.fresh_lag_bytes = f->fresh_lag_bytes,
+		.primary_follows_vip = f->primary_follows_vip,
+		.alone_serve = f->alone == CONF_ALONE_SERVE,
+	};
+
+	nc.name[c->me] = f->node;
+	nc.name[SIDE_OTHER(c->me)] = f->peer;
+	node_watch = control_log_state;
+	node_init(&c->node, &nc, r, promised, control_ms(mono_now()));
+}
+
+/* The record must be of this pair. */
+static bool
+control_load(struct control *c, char *why, size_t whysize)
+{
+	struct record r;
+	struct epoch promised = { 0, SIDE_A };
+	enum epoch_found found = epoch_load(c->store, &r, &promised, why,
+	    whysize);
+
+	if (found == EPOCH_DAMAGED)
+		return false;
+	control_init_node(c, found == EPOCH_FOUND ? &r : NULL, promised);
+	if (found == EPOCH_FOUND && (strcmp(r.cluster, c->conf->cluster) ||
+	    strcmp(r.node[SIDE_A], c->node.conf.name[SIDE_A]) ||
+	    strcmp(r.node[SIDE_B], c->node.conf.name[SIDE_B]))) {
+		snprintf(why, whysize, "the record in state-dir is of cluster "
+		    "'%s' with nodes %s and %s, the configuration of '%s' with "
+		    "%s and %s: correct it, or move the record away if the "
+		    "pair is a new one", r.cluster, r.node[SIDE_A],
+		    r.node[SIDE_B], c->conf->cluster,
+		    c->node.conf.name[SIDE_A], c->node.conf.name[SIDE_B]);
+		return false;
+	}
+	return true;
+}
+
+static bool
+control_start_redis(struct control *c, char *why, size_t whysize)
+{
+	const struct conf *f = c->conf;
+	struct redis_opts o = { .user = f->redis_user,
+	    .poll_ms = (int)f->poll_interval };
+	char label[RECORD_NAME + 16], *password = NULL;
+	size_t len;
+	enum side s;
+
+	if (f->redis_password_file != NULL && (password = control_secret(
+	    f->redis_password_file, &len, why, whysize)) == NULL)
+		return false;
+	o.password = password;
+	for (s = SIDE_A; s <= SIDE_B; s++) {
+		if (s != c->me && c->standalone)
+			continue;
+		snprintf(label, sizeof(label), "redis %s", c->standalone ?
+		    "" : c->node.conf.name[s]);
+		if (c->standalone)
+			label[5] = '\0';
+		o.label = label;
+		o.addr = c->addr[s];
+		c->redis[s] = redis_new(loop_base(c->loop), &o,
+		    control_on_redis, c);
+	}
+	if (password != NULL)
+		explicit_bzero(password, len);
+	free(password);
+	return true;
+}
+
+static bool
+control_start_peer(struct control *c, char *why, size_t whysize)
+{
+	const struct conf *f = c->conf;
+	struct conf_addr bind = { f->peer_bind != NULL ? f->peer_bind :
+	    f->redis.host, (int)f->peer_port };
+	struct peer_opts o = { .cluster = f->cluster, .node = f->node,
+	    .name = f->peer, .retry_ms = (int)f->poll_interval,
+	    .silence_ms = (int)f->lease * 2 };
+	char *secret;
+
+	if (!control_resolve(&f->peer_address, "peer", &o.to, why, whysize) ||
+	    !control_resolve(&bind, "peer-bind", &o.bind, why, whysize) ||
+	    (secret = control_secret(f->peer_secret_file, &o.secret_len, why,
+	    whysize)) == NULL)
+		return false;
+	o.secret = secret;
+	c->peer = peer_new(loop_base(c->loop), &o, control_on_message,
+	    control_on_poke, c);
+	if (c->peer == NULL)
+		snprintf(why, whysize, "cannot listen on %s for the peer: %s",
+		    o.bind.text, strerror(errno));
+	explicit_bzero(secret, o.secret_len);
+	free(secret);
+	return c->peer != NULL;
+}
+
+static bool
+control_start_vrrp(struct control *c, char *why, size_t whysize)
+{
+	struct vrrp_opts o = { .vip = c->conf->vip,
+	    .instance = c->conf->vrrp_instance, .fifo = c->conf->vrrp_fifo,
+	    .track_file = c->conf->vrrp_track_file };
+
+	c->vrrp = vrrp_new(loop_base(c->loop), &o, control_on_poke, c, why,
+	    whysize);
+	return c->vrrp != NULL;
+}
+
+static bool
+control_start(struct control *c, char *why, size_t whysize)
+{
+	const struct conf *f = c->conf;
+
+	if (!control_resolve(&f->redis, "redis", &c->addr[c->me], why,
+	    whysize))
+		return false;
+	if (c->standalone)
+		return control_start_redis(c, why, whysize);
+	return control_resolve(&f->peer_redis, "peer-redis",
+	    &c->addr[SIDE_OTHER(c->me)], why, whysize) &&
+	    control_load(c, why, whysize) &&
+	    control_start_redis(c, why, whysize) &&
+	    control_start_vrrp(c, why, whysize) &&
+	    control_start_peer(c, why, whysize);
+}
+
+struct control *
+control_new(struct loop *l, const struct conf *conf, struct gate *g,
+    struct hold *h, struct epoch_store *store,
+    const struct control_ops *ops, char *why, size_t whysize)
+{
+	struct control *c = xcalloc(1, sizeof(*c));
+	int64_t beat = conf->lease / 4 < conf->poll_interval ?
+	    conf->lease / 4 : conf->poll_interval;
+	struct timeval tv = { beat / 1000, beat % 1000 * 1000 };
+
+	c->loop = l;
+	c->conf = conf;
+	c->gate = g;
+	c->hold = h;
+	c->store = store;
+	c->ops = *ops;
+	c->standalone = conf->peer == NULL;
+	c->me = c->standalone || strcmp(conf->node, conf->peer) < 0 ?
+	    SIDE_A : SIDE_B;
+	c->primary = SIDE_NONE;
+	c->started = mono_now();
+	c->heard.gate.reads = c->heard.gate.writes = SIDE_NONE;
+	util_random(&c->session, sizeof(c->session));
+	TAILQ_INIT(&c->wishes);
+	vip_init(&c->vip, control_ms(c->started));
+	c->look = event_new(loop_base(l), -1, 0, control_on_look, c);
+	c->tick = event_new(loop_base(l), -1, EV_PERSIST, control_on_tick, c);
+	if (c->look == NULL || c->tick == NULL ||
+	    event_add(c->tick, &tv) == -1)
+		fatalx("control: out of memory");
+	if (!control_start(c, why, whysize)) {
+		control_free(c);
+		return NULL;
+	}
+	gate_on_report(g, control_on_report, c);
+	gate_on_drained(g, control_on_poke, c);
+	control_poke(c);
+	return c;
+}
+
+void
+control_free(struct control *c)
+{
+	struct control_wish *w;
+	enum side s;
+
+	gate_on_report(c->gate, NULL, NULL);
+	gate_on_drained(c->gate, NULL, NULL);
+	for (s = SIDE_A; s <= SIDE_B; s++) {
+		c->order_seq[s]++;	/* no order counts any more */
+		if (c->redis[s] != NULL)
+			redis_free(c->redis[s]);
+	}
+	if (c->peer != NULL)
+		peer_free(c->peer);
+	if (c->vrrp != NULL)
+		vrrp_free(c->vrrp);
+	while ((w = TAILQ_FIRST(&c->wishes)) != NULL) {
+		TAILQ_REMOVE(&c->wishes, w, link);
+		free(w);
+	}
+	event_free(c->look);
+	event_free(c->tick);
+	free(c);
+}
+
+const struct conn_addr *
+control_redis_addrs(const struct control *c)
+{
+	return c->addr;
+}
+
+struct control_view
+control_view(const struct control *c)
+{
+	return (struct control_view){
+		.conf = c->conf, .standalone = c->standalone,
+		.node = &c->node, .vip = &c->vip,
+		.vrrp = c->vrrp != NULL ? vrrp_view(c->vrrp) : NULL,
+		.redis = { c->redis[SIDE_A], c->redis[SIDE_B] },
+		.peer_linked = c->peer != NULL && peer_linked(c->peer),
+		.switches = c->sw, .nswitches = c->nsw,
+		.lost_writes = c->lost_writes, .lost_bytes = c->lost_bytes,
+	};
+}

@@ -1,0 +1,93 @@
+/*
+ * The control plane of one node: gathers facts, lets node and vip decide,
+ * and carries out what they say on both Redis, the peer, the record, the
+ * gate and keepalived.
+ *
+ * Without a peer it only watches the one Redis, and holds while it is away.
+ */
+#ifndef CONTROL_H
+#define CONTROL_H
+
+#include "conf.h"
+#include "epoch.h"
+#include "gate.h"
+#include "hold.h"
+#include "loop.h"
+#include "node.h"
+#include "peer.h"
+#include "redis.h"
+#include "vip.h"
+#include "vrrp.h"
+
+#define CONTROL_SWITCHES	16
+
+struct control;
+
+/* What the control plane needs of the data plane, without naming it. */
+struct control_ops {
+	/* The VIP is no longer here: say goodbye to those who came by it. */
+	void	(*vip_left)(void *arg);
+	void	*arg;
+};
+
+/* One change of the primary, as it was. */
+struct control_switch {
+	struct timespec	 at;
+	bool		 planned;
+	enum side	 from;
+	enum side	 to;
+	struct epoch	 epoch;
+	int64_t		 hold_us; /* from the gate's closing to its opening */
+	uint64_t	 held;		/* requests that waited */
+	int64_t		 longest_us;	/* of those */
+	uint64_t	 in_doubt;
+	uint64_t	 lost_writes;	/* acknowledged here: at most these */
+	long long	 lost_bytes;	/* of the old primary's last known
+					 * stream; -1: unknown */
+};
+
+/* All of it, for the admin port to show. Valid until the next event. */
+struct control_view {
+	const struct conf	*conf;
+	bool			 standalone;
+	const struct node	*node;		/* not with standalone */
+	const struct vip	*vip;
+	const struct vrrp_view	*vrrp;		/* NULL: nothing is watched */
+	const struct redis	*redis[2];	/* by side; NULL: none */
+	bool			 peer_linked;
+	const struct control_switch *switches;	/* newest first */
+	unsigned		 nswitches;
+	uint64_t		 lost_writes;	/* sums over all switches */
+	long long		 lost_bytes;
+};
+
+/*
+ * Starts watching at once. NULL when something that it needs cannot be had;
+ * why says what, for an operator. store may be NULL without a peer.
+ */
+struct control	*control_new(struct loop *, const struct conf *,
+		    struct gate *, struct hold *, struct epoch_store *,
+		    const struct control_ops *, char *why, size_t whysize);
+void		 control_free(struct control *);
+
+/* The addresses of both Redis by side, for the data plane. */
+const struct conn_addr	*control_redis_addrs(const struct control *);
+
+struct control_view	 control_view(const struct control *);
+
+/*
+ * An operator's order. fn is called exactly once, perhaps at once: ok, or
+ * what is in the way. The order is given at either node.
+ */
+typedef void control_done_fn(bool ok, const char *text, void *arg);
+void	control_switchover(struct control *, control_done_fn *, void *arg);
+void	control_handover(struct control *, control_done_fn *, void *arg);
+void	control_promote(struct control *, const char *node, control_done_fn *,
+	    void *arg);
+/* The one who asked is gone: fn is not called any more. */
+void	control_forget(struct control *, void *arg);
+
+/* keepalived's words by way of a script. False: not our instance. */
+bool	control_notify(struct control *, const struct vrrp_line *);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * Shared by control.c (facts, steps, messages), control_redis.c (orders to
+ * a Redis) and control_wish.c (operators' orders), and by nobody else.
+ */
+#ifndef CONTROL_PRIV_H
+#define CONTROL_PRIV_H
+
+#include "control.h"
+#include "msg.h"
+
+#define CONTROL_EVENTS	32
+#define CONTROL_SAMPLES	64
+
+/* Something for node that came up while it was being carried out. */
+struct control_event {
+	enum node_event	event;
+	enum side	side;
+};
+
+/* What an operator asked for here, or at the peer on this node's behalf. */
+enum control_wish_kind { CONTROL_SWITCHOVER, CONTROL_HANDOVER,
+	CONTROL_PROMOTE, CONTROL_YIELD };
+
+enum control_wish_state {
+	CONTROL_ASKING,		/* the peer, which leads */
+	CONTROL_SWITCHING,	/* node does it */
+	CONTROL_YIELDING,	/* vip does it, here */
+	CONTROL_ASKING_YIELD	/* the peer holds the VIP */
+};
+
+struct control_wish {
+	TAILQ_ENTRY(control_wish) link;
+	enum control_wish_kind	 kind;
+	enum control_wish_state	 state;
+	char			 node[RECORD_NAME + 1];	/* of PROMOTE */
+	uint64_t		 id;		/* for the peer's answer */
+	uint64_t		 for_peer; /* its id, when it asked; else 0 */
+	struct mono		 deadline;
+	control_done_fn		*fn;		/* NULL: nobody waits */
+	void			*arg;
+};
+TAILQ_HEAD(control_wishes, control_wish);
+
+/* An offset of the primary, and what had been acknowledged before it. */
+struct control_sample {
+	enum side	 side;
+	long long	 offset;
+	uint64_t	 acked;
+};
+
+struct control {
+	struct loop		*loop;
+	const struct conf	*conf;
+	struct gate		*gate;
+	struct hold		*hold;
+	struct epoch_store	*store;
+	struct control_ops	 ops;
+	enum side		 me;
+	bool			 standalone;
+	struct conn_addr	 addr[2];
+	struct redis		*redis[2];
+	struct peer		*peer;
+	struct vrrp		*vrrp;
+	struct node		 node;
+	struct vip		 vip;
+	struct mono		 started;
+	uint64_t		 session;
+
+	struct event		*tick;
+	struct event		*look;		/* made active: look now */
+	struct control_event	 event[CONTROL_EVENTS];
+	unsigned		 events;
+	bool			 stepping;
+
+	struct msg		 heard;		/* the peer's last BEAT */
+	struct msg		 asked;		/* its last COMMIT */
+	struct msg		 said;		/* our last BEAT */
+	struct mono		 said_at;
+	unsigned		 order_seq[2];	/* the order that counts */
+	bool			 was_holder;
+
+	struct control_wishes	 wishes;
+	uint64_t		 last_id;
+
+	struct control_sample	 sample[CONTROL_SAMPLES];
+	unsigned		 samples;
+	uint64_t		 acked_before;
+	struct mono		 closed_at;	/* 0: the gate is open */
+	uint64_t		 doubt_before;
+	enum side		 primary;	/* last one that was open to */
+	struct control_switch	 sw[CONTROL_SWITCHES];
+	bool			 sw_open;	/* sw[0] is still counted */
+	unsigned		 nsw;
+	uint64_t		 lost_writes;
+	long long		 lost_bytes;
+};
+
+void	control_push(struct control *, enum node_event, enum side);
+/* Lets node take the events that were pushed, and carries out its orders. */
+void	control_run(struct control *);
+/* Look again before anything else is done. */
+void	control_poke(struct control *);
+
+/* control_redis.c */
+void	control_order_redis(struct control *, enum node_order_kind,
+	    enum side);
+
+/* control_wish.c */
+void	control_wish_message(struct control *, const struct msg *);
+void	control_wish_settled(struct control *, bool ok, const char *text);
+void	control_wish_vip(struct control *, enum vip_event);
+void	control_wish_expire(struct control *, struct mono now);
+void	control_vip_facts(const struct control *, struct vip_facts *);
+
+#endif

@@ -1,0 +1,288 @@
+#include "gate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+
+#define GATE_WATCHERS	4
+
+struct gate {
+	struct gate_order	 order;
+	struct mono		 lease;
+	enum gate_state		 pause;
+	struct mono		 pause_until;
+	size_t			 in_flight;
+	size_t			 writes;	/* of in_flight */
+
+	gate_drained_fn		*drained_fn;
+	void			*drained_arg;
+	gate_report_fn		*report_fn;
+	void			*report_arg;
+	struct {
+		gate_changed_fn	*fn;
+		void		*arg;
+	}			 watch[GATE_WATCHERS];
+	size_t			 watchers;
+};
+
+/*
+ * The whole policy. ANY goes on whatever happens, so that connecting works
+ * during every hold; LOCAL needs no Redis.
+ */
+static const enum gate_verdict
+gate_verdicts[GATE_STATE_COUNT][CMD_CLASSES] = {
+	[GATE_CLOSED] = {
+		[CMD_READ] = GATE_HOLD,		[CMD_WRITE] = GATE_HOLD,
+		[CMD_ANY] = GATE_TO_ANY,	[CMD_LOCAL] = GATE_HERE,
+		[CMD_REFUSED] = GATE_REFUSE,
+	},
+	[GATE_HOLD_ALL] = {
+		[CMD_READ] = GATE_HOLD,		[CMD_WRITE] = GATE_HOLD,
+		[CMD_ANY] = GATE_TO_ANY,	[CMD_LOCAL] = GATE_HERE,
+		[CMD_REFUSED] = GATE_REFUSE,
+	},
+	[GATE_HOLD_WRITES] = {
+		[CMD_READ] = GATE_TO_READS,	[CMD_WRITE] = GATE_HOLD,
+		[CMD_ANY] = GATE_TO_ANY,	[CMD_LOCAL] = GATE_HERE,
+		[CMD_REFUSED] = GATE_REFUSE,
+	},
+	[GATE_OPEN] = {
+		[CMD_READ] = GATE_TO_READS,	[CMD_WRITE] = GATE_TO_WRITES,
+		[CMD_ANY] = GATE_TO_ANY,	[CMD_LOCAL] = GATE_HERE,
+		[CMD_REFUSED] = GATE_REFUSE,
+	},
+};
+
+static const char *const gate_state_names[] = {
+#define X(name, text) text,
+	GATE_STATES(X)
+#undef X
+};
+
+struct gate *
+gate_new(void)
+{
+	struct gate *g = xcalloc(1, sizeof(*g));
+
+	g->order.state = GATE_CLOSED;
+	g->order.reads = g->order.writes = SIDE_NONE;
+	g->pause = GATE_OPEN;
+	return g;
+}
+
+void
+gate_free(struct gate *g)
+{
+	free(g);
+}
+
+static void
+gate_changed(struct gate *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->watchers; i++)
+		g->watch[i].fn(g->watch[i].arg);
+}
+
+/* Tells that writes are drained, if they are held and none is in flight. */
+static void
+gate_check_drained(struct gate *g)
+{
+	if (g->writes == 0 && g->order.state < GATE_OPEN &&
+	    g->drained_fn != NULL)
+		g->drained_fn(g->drained_arg);
+}
+
+void
+gate_set(struct gate *g, const struct gate_order *o)
+{
+	const struct gate_order *was = &g->order;
+
+	if (o->state == was->state && o->reads == was->reads &&
+	    o->writes == was->writes && o->alive == was->alive &&
+	    o->trusted == was->trusted)
+		return;
+	if (o->state != was->state || o->writes != was->writes)
+		log_info("gate: %s, was %s",
+		    gate_state_name(o->state), gate_state_name(was->state));
+	g->order = *o;
+	gate_changed(g);
+	gate_check_drained(g);
+}
+
+void
+gate_renew(struct gate *g, struct mono until)
+{
+	struct mono now = mono_now();
+	bool lapsed = mono_before(g->lease, now);
+
+	if (!mono_before(g->lease, until))
+		return;
+	g->lease = until;
+	if (lapsed && mono_before(now, until))
+		gate_changed(g);
+}
+
+void
+gate_renew_forever(struct gate *g)
+{
+	gate_renew(g, (struct mono){ INT64_MAX });
+}
+
+void
+gate_pause(struct gate *g, enum gate_state state, struct mono until)
+{
+	g->pause = state;
+	g->pause_until = until;
+	gate_changed(g);
+}
+
+void
+gate_tick(struct gate *g, struct mono now)
+{
+	if (gate_paused(g) && !mono_before(now, g->pause_until)) {
+		log_info("gate: pause is over, its time ran out");
+		gate_pause(g, GATE_OPEN, now);
+	}
+}
+
+bool
+gate_paused(const struct gate *g)
+{
+	return g->pause != GATE_OPEN;
+}
+
+enum gate_state
+gate_state(const struct gate *g, struct mono now)
+{
+	if (!mono_before(now, g->lease))
+		return GATE_CLOSED;
+	return g->pause < g->order.state ? g->pause : g->order.state;
+}
+
+const struct gate_order *
+gate_order(const struct gate *g)
+{
+	return &g->order;
+}
+
+const char *
+gate_state_name(enum gate_state s)
+{
+	assert(s < GATE_STATE_COUNT);
+	return gate_state_names[s];
+}
+
+const char *
+gate_verdict_name(enum gate_verdict v)
+{
+	static const char *const names[] = { "hold", "reads", "writes", "any",
+	    "here", "refuse" };
+
+	return names[v];
+}
+
+enum gate_verdict
+gate_table(enum gate_state s, enum cmd_class class)
+{
+	return gate_verdicts[s][class];
+}
+
+enum gate_verdict
+gate_ask(const struct gate *g, enum cmd_class class, struct mono now,
+    enum side *to)
+{
+	enum gate_verdict v = gate_verdicts[gate_state(g, now)][class];
+
+	*to = SIDE_NONE;
+	switch (v) {
+	case GATE_TO_READS:
+		*to = g->order.reads;
+		break;
+	case GATE_TO_WRITES:
+		*to = g->order.writes;
+		break;
+	case GATE_TO_ANY:
+		if (g->order.reads != SIDE_NONE &&
+		    (g->order.alive & SIDE_BIT(g->order.reads)))
+			*to = g->order.reads;
+		else if (g->order.alive != 0)
+			*to = g->order.alive & SIDE_BIT(SIDE_A) ?
+			    SIDE_A : SIDE_B;
+		break;
+	case GATE_HOLD:
+	case GATE_HERE:
+	case GATE_REFUSE:
+		return v;
+	}
+	return *to == SIDE_NONE ? GATE_HOLD : v;
+}
+
+bool
+gate_may_release(const struct gate *g, enum side from, struct mono now)
+{
+	return (g->order.trusted & SIDE_BIT(from)) != 0 &&
+	    mono_before(now, g->lease);
+}
+
+void
+gate_sent(struct gate *g, bool write)
+{
+	g->in_flight++;
+	g->writes += write;
+}
+
+void
+gate_done(struct gate *g, bool write)
+{
+	assert(g->in_flight > 0 && g->writes >= write);
+	g->in_flight--;
+	g->writes -= write;
+	if (write)
+		gate_check_drained(g);
+}
+
+size_t
+gate_writes_in_flight(const struct gate *g)
+{
+	return g->writes;
+}
+
+size_t
+gate_in_flight(const struct gate *g)
+{
+	return g->in_flight;
+}
+
+void
+gate_on_drained(struct gate *g, gate_drained_fn *fn, void *arg)
+{
+	g->drained_fn = fn;
+	g->drained_arg = arg;
+}
+
+void
+gate_on_report(struct gate *g, gate_report_fn *fn, void *arg)
+{
+	g->report_fn = fn;
+	g->report_arg = arg;
+}
+
+void
+gate_report(struct gate *g, enum side side, enum gate_evidence what)
+{
+	if (g->report_fn != NULL)
+		g->report_fn(side, what, g->report_arg);
+}
+
+void
+gate_watch(struct gate *g, gate_changed_fn *fn, void *arg)
+{
+	assert(g->watchers < GATE_WATCHERS);
+	g->watch[g->watchers].fn = fn;
+	g->watch[g->watchers].arg = arg;
+	g->watchers++;
+}

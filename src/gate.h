@@ -1,0 +1,117 @@
+/*
+ * What clients' commands may do now: the one seam between the planes.
+ *
+ * The control plane sets the gate, the data plane asks it, and neither
+ * names the other. Three things narrow it, and the strictest counts: what
+ * control says, an operator's PAUSE, and the lease: a gate whose lease ran
+ * out is closed, so that a process that was frozen answers nothing stale.
+ */
+#ifndef GATE_H
+#define GATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cmd.h"
+#include "record.h"
+#include "util.h"
+
+/* From the narrowest to the widest. */
+#define GATE_STATES(X)							\
+	X(CLOSED, "closed")						\
+	X(HOLD_ALL, "hold-all")						\
+	X(HOLD_WRITES, "hold-writes")					\
+	X(OPEN, "open")
+
+enum gate_state {
+#define X(name, text) GATE_##name,
+	GATE_STATES(X)
+#undef X
+	GATE_STATE_COUNT
+};
+
+enum gate_verdict { GATE_HOLD, GATE_TO_READS, GATE_TO_WRITES, GATE_TO_ANY,
+	GATE_HERE, GATE_REFUSE };
+
+/* What control decides. Sides are Redis servers. */
+struct gate_order {
+	enum gate_state	 state;
+	enum side	 reads;		/* the one that reads go to */
+	enum side	 writes;	/* the one that writes go to */
+	unsigned	 alive;		/* SIDE_BITs: may serve class ANY */
+	unsigned	 trusted;	/* SIDE_BITs: replies may be released; a
+					 * connection to any other is cut */
+};
+
+struct gate;
+
+struct gate	*gate_new(void);
+void		 gate_free(struct gate *);
+
+/* Sets the order and tells the watchers, if it differs from the last. */
+void	gate_set(struct gate *, const struct gate_order *);
+
+/*
+ * Replies may be released until then. A renewal that comes after the last
+ * lease ran out tells the watchers.
+ */
+void	gate_renew(struct gate *, struct mono until);
+void	gate_renew_forever(struct gate *);
+
+/*
+ * An operator's hold, until the given time at the latest. GATE_OPEN ends
+ * it. The watchers are told; see gate_tick().
+ */
+void	gate_pause(struct gate *, enum gate_state, struct mono until);
+
+/* Ends a pause whose time is over. Call it a few times a second. */
+void	gate_tick(struct gate *, struct mono now);
+
+/* What holds now, everything considered. */
+enum gate_state	gate_state(const struct gate *, struct mono now);
+const struct gate_order *gate_order(const struct gate *);
+bool		gate_paused(const struct gate *);
+
+const char	*gate_state_name(enum gate_state);
+const char	*gate_verdict_name(enum gate_verdict);
+
+/* The constant table, [state][class]. */
+enum gate_verdict	gate_table(enum gate_state, enum cmd_class);
+
+/*
+ * Where a command of this class goes now: TO_* have a side that is set,
+ * else it is HOLD. *to is that side.
+ */
+enum gate_verdict	gate_ask(const struct gate *, enum cmd_class,
+			    struct mono now, enum side *to);
+
+/*
+ * May a reply from that Redis be handed to a client now? For replies that
+ * tell something about keys; those to class ANY always may.
+ */
+bool	gate_may_release(const struct gate *, enum side, struct mono now);
+
+/*
+ * What is in flight: requests about keys that were sent to a Redis and not
+ * answered, and the writes among them. When the last write is answered
+ * while writes are held, the drained function is called.
+ */
+void	gate_sent(struct gate *, bool write);
+void	gate_done(struct gate *, bool write);
+size_t	gate_writes_in_flight(const struct gate *);
+size_t	gate_in_flight(const struct gate *);
+typedef void gate_drained_fn(void *arg);
+void	gate_on_drained(struct gate *, gate_drained_fn *, void *arg);
+
+/* What the data plane noticed about a Redis, told to control at once. */
+enum gate_evidence { GATE_REFUSED, GATE_LOST, GATE_BOUNCED };
+typedef void gate_report_fn(enum side, enum gate_evidence, void *arg);
+void	gate_on_report(struct gate *, gate_report_fn *, void *arg);
+void	gate_report(struct gate *, enum side, enum gate_evidence);
+
+/* Called after each change, in the order of registration; at most 4. */
+typedef void gate_changed_fn(void *arg);
+void	gate_watch(struct gate *, gate_changed_fn *, void *arg);
+
+#endif

@@ -1,0 +1,309 @@
+/*
+ * Options, wiring, signals, and the orderly end. All upward calls are set
+ * here.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "log.h"
+
+/* A handover at the end may take that long; then it ends all the same. */
+#define MAIN_HANDOVER_MS	5000
+
+struct main {
+	struct event_base	*base;
+	struct loop		*loop;
+	struct conf		*conf;
+	struct gate		*gate;
+	struct epoch_store	*store;
+	struct clients		*clients;
+	struct control		*control;
+	struct admin		*admin;
+	struct event		*on_signal[3];
+	bool			 ending;
+};
+
+static void
+main_usage(FILE *f)
+{
+	fprintf(f, "usage: holdover [--check] [FILE] [--OPTION VALUE ...]\n"
+	    "       holdover --help | --version\n"
+	    "FILE is as holdover.conf(5) says; any of its options may follow "
+	    "it.\n");
+}
+
+/* ---- the end ---- */
+
+static void
+main_stop(struct main *m)
+{
+	struct timeval soon = { 0, 50 * 1000 };
+
+	/* A moment for what has just been written. */
+	event_base_loopexit(m->base, &soon);
+}
+
+static void
+main_on_handed_over(bool ok, const char *text, void *arg)
+{
+	if (!ok)
+		log_warnx("main: the VIP was not handed over: %s", text);
+	main_stop(arg);
+}
+
+/*
+ * The VIP goes first, and the primary with it, so that clients lose nothing
+ * but their connection.
+ */
+static void
+main_end(void *arg)
+{
+	struct main *m = arg;
+	struct control_view v = control_view(m->control);
+	struct timeval limit = { MAIN_HANDOVER_MS / 1000, 0 };
+
+	if (m->ending) {
+		event_base_loopbreak(m->base);
+		return;
+	}
+	m->ending = true;
+	if (v.standalone || v.vrrp == NULL || !v.vrrp->address ||
+	    v.conf->vrrp_track_file == NULL) {
+		main_stop(m);
+		return;
+	}
+	event_base_loopexit(m->base, &limit);
+	control_handover(m->control, main_on_handed_over, m);
+}
+
+static void
+main_on_end_signal(evutil_socket_t signal, short what, void *arg)
+{
+	(void)what;
+	log_info("main: %s, ending", strsignal((int)signal));
+	main_end(arg);
+}
+
+static void
+main_on_hup(evutil_socket_t signal, short what, void *arg)
+{
+	(void)signal;
+	(void)what;
+	(void)arg;
+	if (log_reopen())
+		log_info("main: the log is opened anew");
+	else
+		log_warn("main: log-file cannot be opened anew");
+}
+
+/* ---- wiring ---- */
+
+static void
+main_on_vip_left(void *arg)
+{
+	struct main *m = arg;
+	size_t n = clients_farewell(m->clients, m->conf->vip);
+
+	if (n > 0)
+		log_info("clients: the VIP has left, %zu closed", n);
+}
+
+static bool
+main_listen_at(struct main *m, const char *host, char *why, size_t whysize)
+{
+	struct conn_addr a;
+	const char *reason = NULL;
+
+	if (conn_resolve(host, (int)m->conf->port, &a, &reason) &&
+	    clients_listen(m->clients, &a))
+		return true;
+	snprintf(why, whysize, "cannot listen for clients at %s port %lld: "
+	    "%s%s", host, m->conf->port, reason != NULL ? reason :
+	    strerror(errno), reason == NULL && errno == EADDRINUSE ?
+	    " (a Redis that binds all addresses is in the way: give it a "
+	    "bind of its own)" : "");
+	return false;
+}
+
+static bool
+main_listen(struct main *m, char *why, size_t whysize)
+{
+	char *words, *host, *next;
+	bool ok = m->conf->vip == NULL ||
+	    main_listen_at(m, m->conf->vip, why, whysize);
+
+	words = xstrdup(m->conf->bind);
+	for (host = strtok_r(words, " ", &next); host != NULL && ok;
+	    host = strtok_r(NULL, " ", &next))
+		ok = main_listen_at(m, host, why, whysize);
+	free(words);
+	return ok;
+}
+
+static bool
+main_start(struct main *m, char *why, size_t whysize)
+{
+	struct control_ops ops = { .vip_left = main_on_vip_left, .arg = m };
+	struct admin_env env = { .loop = m->loop, .conf = m->conf,
+	    .gate = m->gate, .shutdown = main_end, .arg = m };
+
+	m->clients = clients_new(m->loop, m->gate, m->conf);
+	if (m->conf->peer != NULL && (m->store = epoch_open(
+	    m->conf->state_dir, why, whysize)) == NULL)
+		return false;
+	m->control = control_new(m->loop, m->conf, m->gate,
+	    clients_hold(m->clients), m->store, &ops, why, whysize);
+	if (m->control == NULL)
+		return false;
+	clients_set_redis(m->clients, control_redis_addrs(m->control));
+	env.clients = m->clients;
+	env.control = m->control;
+	m->admin = admin_new(&env, why, whysize);
+	return m->admin != NULL && main_listen(m, why, whysize);
+}
+
+static void
+main_signals(struct main *m)
+{
+	static const int ends[] = { SIGTERM, SIGINT };
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < NELEM(m->on_signal); i++) {
+		m->on_signal[i] = i < NELEM(ends) ?
+		    evsignal_new(m->base, ends[i], main_on_end_signal, m) :
+		    evsignal_new(m->base, SIGHUP, main_on_hup, m);
+		if (m->on_signal[i] == NULL ||
+		    event_add(m->on_signal[i], NULL) == -1)
+			fatalx("main: out of memory");
+	}
+}
+
+static void
+main_free(struct main *m)
+{
+	size_t i;
+
+	if (m->admin != NULL)
+		admin_free(m->admin);
+	if (m->control != NULL)
+		control_free(m->control);
+	if (m->clients != NULL)
+		clients_free(m->clients);
+	loop_free(m->loop);
+	if (m->store != NULL)
+		epoch_close(m->store);
+	gate_free(m->gate);
+	for (i = 0; i < NELEM(m->on_signal); i++)
+		if (m->on_signal[i] != NULL)
+			event_free(m->on_signal[i]);
+	event_base_free(m->base);
+	libevent_global_shutdown();
+	conf_free(m->conf);
+}
+
+/* Each client takes two descriptors. */
+static void
+main_raise_limits(const struct conf *f)
+{
+	struct rlimit l;
+	rlim_t want = (rlim_t)f->maxclients * 2 + 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur < want)
+		log_warnx("main: %llu descriptors are allowed, maxclients "
+		    "%lld needs %llu: raise LimitNOFILE",
+		    (unsigned long long)l.rlim_cur, f->maxclients,
+		    (unsigned long long)want);
+}
+
+static int
+main_run(struct conf *conf)
+{
+	struct main m = { .conf = conf };
+	char why[512];
+	int status = 0;
+
+	m.base = event_base_new();
+	if (m.base == NULL)
+		fatalx("main: libevent cannot start");
+	m.loop = loop_new(m.base);
+	m.gate = gate_new();
+	main_raise_limits(conf);
+	main_signals(&m);
+	if (main_start(&m, why, sizeof(why))) {
+		log_info("main: holdover %s is up, node %s of cluster %s",
+		    HOLDOVER_VERSION, conf->node != NULL ? conf->node : "-",
+		    conf->cluster != NULL ? conf->cluster : "-");
+		event_base_dispatch(m.base);
+		log_info("main: holdover ends");
+	} else {
+		log_warnx("main: cannot start: %s", why);
+		status = 1;
+	}
+	main_free(&m);
+	return status;
+}
+
+static int
+main_check(const struct conf *conf)
+{
+	struct buf text = BUF_INIT;
+
+	conf_print(conf, &text);
+	fwrite(buf_data(&text), 1, buf_len(&text), stdout);
+	buf_free(&text);
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct conf *conf;
+	const char *file = NULL;
+	char why[512];
+	bool check = false;
+	int i = 1, status;
+
+	if (argc > i && strcmp(argv[i], "--help") == 0) {
+		main_usage(stdout);
+		return 0;
+	}
+	if (argc > i && strcmp(argv[i], "--version") == 0) {
+		printf("holdover %s\n", HOLDOVER_VERSION);
+		return 0;
+	}
+	if (argc > i && strcmp(argv[i], "--check") == 0) {
+		check = true;
+		i++;
+	}
+	if (argc > i && strncmp(argv[i], "--", 2) != 0)
+		file = argv[i++];
+	if (file == NULL && i == argc) {
+		main_usage(stderr);
+		return 2;
+	}
+	conf = conf_load(file, argc - i, argv + i, why, sizeof(why));
+	if (conf == NULL) {
+		log_warnx("main: %s", why);
+		return 1;
+	}
+	if (check) {
+		status = main_check(conf);
+		conf_free(conf);
+		return status;
+	}
+	if (!log_open((enum log_level)conf->log_level, conf->log_file))
+		fatal("main: log-file %s cannot be opened", conf->log_file);
+	return main_run(conf);
+}

@@ -1,0 +1,79 @@
+/*
+ * What two Holdovers say to each other, as structs and as text. Pure.
+ *
+ * A message is a RESP array of bulk strings: its name, then pairs of a
+ * field's name and value. Fields that are not known are passed over and
+ * those that are missing are at their zero, so that nodes of different
+ * versions understand each other as long as MSG_PROTOCOL is the same.
+ */
+#ifndef MSG_H
+#define MSG_H
+
+#include "buf.h"
+#include "gate.h"
+#include "info.h"
+#include "record.h"
+
+#define MSG_PROTOCOL	1
+#define MSG_FIELDS	64		/* no message has more */
+#define MSG_TEXT	256
+
+enum msg_type {
+	MSG_CHALLENGE,	/* to whoever connected: nonce */
+	MSG_HELLO,	/* who I am; proof for that nonce, and my own nonce */
+	MSG_WELCOME,	/* proof for yours */
+	MSG_BEAT,	/* how I am; several a second */
+	MSG_COMMIT,	/* accept this record, made from that one */
+	MSG_ACCEPTED,	/* it is durable here */
+	MSG_REFUSED,	/* it is not accepted; mine is this */
+	MSG_WANT,	/* an operator's order that was given to me */
+	MSG_WANTED	/* what became of it */
+};
+
+struct msg {
+	enum msg_type		 type;
+
+	/* CHALLENGE, HELLO, WELCOME */
+	int			 protocol;
+	char			 cluster[RECORD_NAME + 1];
+	char			 node[RECORD_NAME + 1];
+	char			 nonce[65];	/* hex */
+	char			 proof[65];	/* hex of HMAC-SHA256 */
+
+	/* BEAT; the record is in all of BEAT, COMMIT, ACCEPTED, REFUSED */
+	uint64_t		 session;	/* of the sender's process */
+	int64_t			 sent_us;	/* on the sender's clock */
+	int64_t			 echo_us; /* last sent_us heard from you */
+	bool			 leads;
+	bool			 drained;
+	bool			 serving;
+	bool			 fit;
+	enum vrrp_state		 vrrp;
+	struct gate_order	 gate;
+	uint64_t		 gate_seq;
+	uint64_t		 applied;
+	bool			 has_record;
+	struct record		 record;
+
+	struct epoch		 base_epoch;	/* COMMIT: made from this */
+	uint64_t		 base_seq;
+
+	/* WANT, WANTED */
+	uint64_t		 id;
+	bool			 ok;
+	char			 text[MSG_TEXT];
+};
+
+/* Appends the message. */
+void	msg_encode(const struct msg *, struct buf *);
+
+/*
+ * From the parts of an array. False when it is none of ours, or when a
+ * field's value cannot be; *why says what.
+ */
+bool	msg_decode(size_t n, const char *const *part, const size_t *len,
+	    struct msg *, const char **why) MUST_CHECK;
+
+const char	*msg_name(enum msg_type);
+
+#endif

@@ -1,0 +1,355 @@
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void
+session_init(struct session *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->proto = 2;
+	TAILQ_INIT(&s->tx);
+}
+
+static void
+session_forget_tx(struct session *s)
+{
+	struct req *r;
+
+	while ((r = TAILQ_FIRST(&s->tx)) != NULL) {
+		TAILQ_REMOVE(&s->tx, r, of_client);
+		req_free(r);
+	}
+	s->in_tx = false;
+	s->watching = false;
+	s->exec = SESSION_EXEC_RUN;
+}
+
+static void
+session_set(char **field, char *value)
+{
+	free(*field);
+	*field = value;
+}
+
+static void
+session_set_secret(char **field, char *value)
+{
+	if (*field != NULL)
+		explicit_bzero(*field, strlen(*field));
+	session_set(field, value);
+}
+
+void
+session_clear(struct session *s)
+{
+	session_forget_tx(s);
+	session_set(&s->user, NULL);
+	session_set_secret(&s->password, NULL);
+	session_set(&s->name, NULL);
+	session_set(&s->lib_name, NULL);
+	session_set(&s->lib_ver, NULL);
+}
+
+char *
+session_arg(const struct req *r, long long i)
+{
+	struct resp_arg a;
+
+	if (i >= r->argc)
+		return NULL;
+	a = resp_request_arg(r->bytes, r->len, i);
+	return xstrndup(a.p, a.len);
+}
+
+bool
+session_arg_is(const struct req *r, long long i, const char *word)
+{
+	struct resp_arg a;
+
+	if (i >= r->argc)
+		return false;
+	a = resp_request_arg(r->bytes, r->len, i);
+	return a.len == strlen(word) && strncasecmp(a.p, word, a.len) == 0;
+}
+
+static long long
+session_arg_number(const struct req *r, long long i, long long otherwise)
+{
+	struct resp_arg a;
+	long long n;
+
+	if (i >= r->argc)
+		return otherwise;
+	a = resp_request_arg(r->bytes, r->len, i);
+	return util_number(a.p, a.len, &n) ? n : otherwise;
+}
+
+bool
+session_changes(const struct req *r)
+{
+	switch (r->cmd->special) {
+	case CMD_AUTH:
+	case CMD_HELLO:
+	case CMD_SELECT:
+	case CMD_RESET:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void
+session_on_sent(struct session *s, const struct req *r)
+{
+	switch (r->cmd->special) {
+	case CMD_MULTI:
+		s->in_tx = true;
+		break;
+	case CMD_EXEC:
+	case CMD_DISCARD:
+	case CMD_RESET:
+		s->in_tx = false;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+session_on_auth(struct session *s, const struct req *r, long long i)
+{
+	bool has_user = r->argc > i + 1;
+
+	session_set(&s->user, has_user ? session_arg(r, i) : NULL);
+	session_set_secret(&s->password,
+	    session_arg(r, has_user ? i + 1 : i));
+}
+
+/* HELLO [protover [AUTH user password] [SETNAME name]] */
+static void
+session_on_hello(struct session *s, const struct req *r)
+{
+	long long i;
+
+	s->proto = (int)session_arg_number(r, 1, s->proto);
+	for (i = 2; i < r->argc; i++) {
+		if (session_arg_is(r, i, "AUTH") && i + 2 < r->argc) {
+			session_set(&s->user, session_arg(r, i + 1));
+			session_set_secret(&s->password,
+			    session_arg(r, i + 2));
+			i += 2;
+		} else if (session_arg_is(r, i, "SETNAME")) {
+			session_set(&s->name, session_arg(r, i + 1));
+			i++;
+		}
+	}
+}
+
+static void
+session_on_reset(struct session *s)
+{
+	session_clear(s);
+	s->proto = 2;
+	s->db = 0;
+	s->sticky = false;
+}
+
+/* Learns from a request outside of transactions that went well. */
+static void
+session_learn(struct session *s, const struct req *r)
+{
+	switch (r->cmd->special) {
+	case CMD_AUTH:
+		session_on_auth(s, r, 1);
+		break;
+	case CMD_HELLO:
+		session_on_hello(s, r);
+		break;
+	case CMD_SELECT:
+		s->db = (int)session_arg_number(r, 1, s->db);
+		break;
+	case CMD_RESET:
+		session_on_reset(s);
+		break;
+	case CMD_WATCH:
+		s->watching = true;
+		break;
+	case CMD_UNWATCH:
+		s->watching = false;
+		s->exec = SESSION_EXEC_RUN;
+		break;
+	default:
+		if (r->cmd->flags & CMD_STICKY)
+			s->sticky = true;
+		break;
+	}
+}
+
+/*
+ * Commands queued are kept whatever the answer was: those that were refused
+ * make the EXEC fail, and must do so again.
+ */
+void
+session_on_reply(struct session *s, const struct req *r,
+    const struct resp_reply *head)
+{
+	enum cmd_special special = r->cmd->special;
+	bool error = head->type == '-';
+	struct req *copy;
+
+	if (special == CMD_EXEC || special == CMD_DISCARD)
+		session_on_discarded(s);
+	else if (r->in_tx && (special != CMD_MULTI || !error)) {
+		copy = req_again(r);
+		TAILQ_INSERT_TAIL(&s->tx, copy, of_client);
+	} else if (!error)
+		session_learn(s, r);
+}
+
+void
+session_on_discarded(struct session *s)
+{
+	bool next_begun = s->in_tx;
+
+	session_forget_tx(s);
+	s->in_tx = next_begun;
+}
+
+void
+session_on_lost(struct session *s)
+{
+	s->in_tx = !TAILQ_EMPTY(&s->tx);
+	if (s->watching && s->exec == SESSION_EXEC_RUN)
+		s->exec = SESSION_EXEC_NIL;
+}
+
+void
+session_on_dropped(struct session *s)
+{
+	s->exec = SESSION_EXEC_ABORT;
+}
+
+static void
+session_make(const char *name, struct buf *b, long long argc,
+    void (*fn)(void *, struct req *), void *arg)
+{
+	const struct cmd *cmd = cmd_lookup(name, strlen(name), NULL, 0);
+	struct req *r;
+
+	r = req_new(cmd, REQ_SESSION, argc, buf_data(b), buf_len(b));
+	/* It touches no key, whatever it repeats of the client's. */
+	r->class = CMD_ANY;
+	explicit_bzero(buf_data(b), buf_len(b));
+	buf_free(b);
+	fn(arg, r);
+}
+
+void
+session_rebuild(const struct session *s, void (*fn)(void *, struct req *),
+    void *arg)
+{
+	struct buf b = BUF_INIT;
+	const struct req *r;
+	char number[16];
+
+	if (s->password != NULL && s->user != NULL) {
+		resp_add_command(&b, "AUTH", s->user, s->password, NULL);
+		session_make("auth", &b, 3, fn, arg);
+	} else if (s->password != NULL) {
+		resp_add_command(&b, "AUTH", s->password, NULL);
+		session_make("auth", &b, 2, fn, arg);
+	}
+	if (s->proto != 2) {
+		resp_add_command(&b, "HELLO", "3", NULL);
+		session_make("hello", &b, 2, fn, arg);
+	}
+	if (s->db != 0) {
+		snprintf(number, sizeof(number), "%d", s->db);
+		resp_add_command(&b, "SELECT", number, NULL);
+		session_make("select", &b, 2, fn, arg);
+	}
+	TAILQ_FOREACH(r, &s->tx, of_client)
+		fn(arg, req_again(r));
+}
+
+/* Redis' own rule for client names (networking.c, clientSetName). */
+static bool
+session_name_ok(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < '!' || *s > '~')
+			return false;
+	return true;
+}
+
+static void
+session_answer_setname(struct session *s, const struct req *r,
+    struct buf *out)
+{
+	char *name = session_arg(r, 2);
+
+	if (name == NULL || !session_name_ok(name)) {
+		resp_add_error(out, "ERR Client names cannot contain spaces, "
+		    "newlines or special characters.");
+		free(name);
+		return;
+	}
+	session_set(&s->name, name);
+	resp_add_simple(out, "OK");
+}
+
+static void
+session_answer_setinfo(struct session *s, const struct req *r,
+    struct buf *out)
+{
+	char *value = session_arg(r, 3);
+	char **field = session_arg_is(r, 2, "lib-name") ? &s->lib_name :
+	    session_arg_is(r, 2, "lib-ver") ? &s->lib_ver : NULL;
+
+	if (field == NULL || value == NULL || !session_name_ok(value)) {
+		resp_add_error(out, field == NULL ?
+		    "ERR Unrecognized option" :
+		    "ERR %s cannot contain spaces, newlines or special "
+		    "characters.", field == &s->lib_name ? "lib-name" :
+		    "lib-ver");
+		free(value);
+		return;
+	}
+	session_set(field, value);
+	resp_add_simple(out, "OK");
+}
+
+bool
+session_answer(struct session *s, uint64_t id, const struct req *r,
+    struct buf *out)
+{
+	switch (r->cmd->special) {
+	case CMD_CLIENT_ID:
+		resp_add_int(out, (long long)id);
+		return true;
+	case CMD_CLIENT_GETNAME:
+		if (s->name == NULL)
+			resp_add_null(out, s->proto);
+		else
+			resp_add_str(out, s->name);
+		return true;
+	case CMD_CLIENT_SETNAME:
+		session_answer_setname(s, r, out);
+		return true;
+	case CMD_CLIENT_SETINFO:
+		session_answer_setinfo(s, r, out);
+		return true;
+	case CMD_CLIENT_MAINT:
+		resp_add_error(out, "ERR unknown subcommand "
+		    "'MAINT_NOTIFICATIONS'. Try CLIENT HELP.");
+		return true;
+	case CMD_QUIT:
+		resp_add_simple(out, "OK");
+		return true;
+	default:
+		return false;
+	}
+}

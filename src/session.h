@@ -1,0 +1,76 @@
+/*
+ * What a client has told Redis about itself, so that it can be told again
+ * to another Redis: user, protocol, database, transaction under way.
+ *
+ * Knows requests and replies, no sockets.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include "req.h"
+#include "resp.h"
+
+/* What becomes of the next EXEC. */
+enum session_exec {
+	SESSION_EXEC_RUN,
+	SESSION_EXEC_NIL,	/* a watched key counts as touched */
+	SESSION_EXEC_ABORT	/* a queued command was lost */
+};
+
+struct session {
+	int			 proto;		/* 2 or 3 */
+	int			 db;
+	char			*user;		/* NULL: default, or none */
+	char			*password;	/* NULL: never authenticated */
+	char			*name;		/* CLIENT SETNAME, or NULL */
+	char			*lib_name;
+	char			*lib_ver;
+	bool			 in_tx;		/* MULTI was sent */
+	struct req_list		 tx;		/* MULTI and what it queued,
+						 * as answered so far */
+	bool			 watching;
+	enum session_exec	 exec;
+	bool			 sticky; /* state that cannot be remade */
+};
+
+void	session_init(struct session *);
+void	session_clear(struct session *);	/* gives all memory back */
+
+/* A request of the client is sent: what follows may now be queued. */
+void	session_on_sent(struct session *, const struct req *);
+
+/* A request of the client was answered: learn from it. */
+void	session_on_reply(struct session *, const struct req *r,
+	    const struct resp_reply *head);
+
+/* Its transaction was discarded in the place of an EXEC. */
+void	session_on_discarded(struct session *);
+
+/* The connection to Redis is gone, and with it WATCH and what was queued. */
+void	session_on_lost(struct session *);
+
+/* A queued command will never reach Redis: the EXEC must fail. */
+void	session_on_dropped(struct session *);
+
+/* Is this one whose reply changes what the session is? */
+bool	session_changes(const struct req *);
+
+/*
+ * Makes the requests that bring a new connection to where this session is;
+ * each is handed to fn, which takes it over.
+ */
+void	session_rebuild(const struct session *,
+	    void (*fn)(void *arg, struct req *), void *arg);
+
+/*
+ * Answers those LOCAL commands that need nothing but the session (and the
+ * client's id). False when it is none of them.
+ */
+bool	session_answer(struct session *, uint64_t id, const struct req *,
+	    struct buf *out);
+
+/* Argument i as a C string, NULL when there is none. Free with free(). */
+char	*session_arg(const struct req *, long long i);
+bool	session_arg_is(const struct req *, long long i, const char *word);
+
+#endif

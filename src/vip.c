@@ -1,0 +1,94 @@
+#include "vip.h"
+
+/* A holder that cannot serve gives the VIP up after this long. */
+#define VIP_PATIENCE_MS		1000
+
+/* A handover waits this long for answers, then for the VIP to go. */
+#define VIP_DRAIN_MS		300
+#define VIP_YIELD_MS		1000
+
+const char *
+vip_state_name(enum vip_state s)
+{
+	static const char *const names[] = { "unfit", "fit", "drain",
+	    "yield" };
+
+	return names[s];
+}
+
+static void
+vip_set(struct vip *v, enum vip_state state, int64_t now)
+{
+	if (v->state != state)
+		v->since_ms = now;
+	v->state = state;
+}
+
+void
+vip_init(struct vip *v, int64_t now_ms)
+{
+	v->state = VIP_UNFIT;
+	v->since_ms = v->unserved_ms = now_ms;
+	v->value = VIP_VALUE_FAULT;
+}
+
+/*
+ * Sync comes before the VIP; but if nobody is fitter, hold the VIP and hold
+ * the commands, for a VIP that nobody has helps no client. A holder keeps
+ * it though its own Redis be dead: the proxy serves from the other one.
+ */
+static bool
+vip_is_fit(const struct vip *v, const struct vip_facts *f)
+{
+	if (!f->peer_ready)
+		return true;
+	if (f->holder)
+		return v->unserved_ms == 0 ||
+		    f->now_ms - v->unserved_ms < VIP_PATIENCE_MS;
+	return f->serving && (f->fresh || !f->peer_holder);
+}
+
+bool
+vip_hand_over(struct vip *v, const struct vip_facts *f)
+{
+	if (!f->holder || !f->peer_ready || v->state >= VIP_DRAIN)
+		return false;
+	vip_set(v, VIP_DRAIN, f->now_ms);
+	return true;
+}
+
+static enum vip_event
+vip_end(struct vip *v, const struct vip_facts *f, bool done)
+{
+	vip_set(v, VIP_FIT, f->now_ms);
+	v->value = VIP_VALUE_FIT;
+	return done ? VIP_DONE : VIP_FAILED;
+}
+
+enum vip_event
+vip_look(struct vip *v, const struct vip_facts *f)
+{
+	int64_t lasted = f->now_ms - v->since_ms;
+
+	if (f->serving)
+		v->unserved_ms = 0;
+	else if (v->unserved_ms == 0)
+		v->unserved_ms = f->now_ms;
+	if (v->state == VIP_DRAIN && (f->idle || lasted >= VIP_DRAIN_MS)) {
+		vip_set(v, VIP_YIELD, f->now_ms);
+		v->value = VIP_VALUE_FAULT;
+		return VIP_NOTHING;
+	}
+	if (v->state == VIP_DRAIN)
+		return VIP_NOTHING;
+	if (v->state == VIP_YIELD) {
+		if (!f->holder && f->peer_holder)
+			return vip_end(v, f, true);
+		return lasted >= VIP_YIELD_MS ?
+		    vip_end(v, f, !f->holder) : VIP_NOTHING;
+	}
+	vip_set(v, vip_is_fit(v, f) ? VIP_FIT : VIP_UNFIT, f->now_ms);
+	v->value = v->state == VIP_UNFIT ? VIP_VALUE_FAULT :
+	    f->holder ? VIP_VALUE_HOLDER : VIP_VALUE_FIT;
+	return VIP_NOTHING;
+}

@@ -1,0 +1,62 @@
+/*
+ * Whether this node should hold the VIP, as keepalived's track_file says
+ * it, and the handover of a VIP that it holds. Pure.
+ *
+ *   FIT <--> UNFIT        what the track_file says
+ *   FIT --> DRAIN --> YIELD --> UNFIT or, in vain, FIT
+ *
+ * keepalived adds the value to the priority; -254 is FAULT (track_file,
+ * weight 1, base priorities of at most 250).
+ */
+#ifndef VIP_H
+#define VIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VIP_VALUE_FAULT		(-254)
+#define VIP_VALUE_FIT		0
+/* The holder's: one that was frozen and wakes is below it. */
+#define VIP_VALUE_HOLDER	3
+
+enum vip_state {
+	VIP_UNFIT,	/* the other node is the better holder */
+	VIP_FIT,
+	VIP_DRAIN,	/* handing over: all is held, answers are awaited */
+	VIP_YIELD	/* handing over: keepalived has been told */
+};
+
+struct vip_facts {
+	int64_t	now_ms;
+	bool	holder;		/* the VIP is here */
+	bool	serving;	/* clients could be served here */
+	bool	fresh;		/* this node's copy is fresh */
+	bool	idle;		/* no request is in flight */
+	bool	peer_ready;	/* heard, serving, its keepalived is MASTER or
+				 * BACKUP */
+	bool	peer_holder;
+};
+
+struct vip {
+	enum vip_state	state;
+	int64_t		since_ms;	/* in this state */
+	int64_t		unserved_ms;	/* since when not serving, 0: serving */
+	int		value;		/* for the track_file */
+};
+
+enum vip_event { VIP_NOTHING, VIP_DONE, VIP_FAILED };
+
+void	vip_init(struct vip *, int64_t now_ms);
+
+/* Begins a handover; false when there is no VIP here or nobody to take it. */
+bool	vip_hand_over(struct vip *, const struct vip_facts *);
+
+/*
+ * Looks again. DONE and FAILED end a handover. While the state is DRAIN or
+ * YIELD the gate is to hold everything.
+ */
+enum vip_event	vip_look(struct vip *, const struct vip_facts *);
+
+const char	*vip_state_name(enum vip_state);
+
+#endif

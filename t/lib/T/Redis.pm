@@ -1,0 +1,45 @@
+# A real redis-server on a port of its own.
+package T::Redis;
+use strict;
+use warnings;
+use T;
+use T::Resp;
+
+my $count = 0;
+
+# Options: fence => 1 (replica of nowhere at start), conf => more lines.
+sub new {
+	my ($class, %opt) = @_;
+	my $name = $opt{name} // 'redis' . ++$count;
+	my $dir = tmpdir() . "/$name";
+	mkdir $dir or die "$dir: $!";
+	my $r = bless { name => $name, dir => $dir, port => free_port() },
+	    $class;
+	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
+	    "port $r->{port}", "dir $dir", 'save ""',
+	    'repl-diskless-sync-delay 0', 'repl-backlog-ttl 0',
+	    'enable-debug-command yes',
+	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (), $opt{conf} // '', '');
+	$r->start;
+	return $r;
+}
+
+sub start {
+	my ($r) = @_;
+	$r->{child} = spawn($r->{name}, 'redis-server',
+	    "$r->{dir}/redis.conf");
+	wait_for("$r->{name} to answer", sub {
+		die "$r->{name} ended: " . slurp($r->{child}{log})
+		    if $r->{child}->ended;
+		eval { T::Resp->new($r->{port})->command('PING') } // '' eq
+		    'PONG' });
+	return $r;
+}
+
+sub port { $_[0]{port} }
+sub child { $_[0]{child} }
+sub connect { T::Resp->new($_[0]{port}) }
+sub command { my ($r, @args) = @_; $r->connect->command(@args) }
+sub info { $_[0]->connect->info }
+
+1;
