@@ -700,8 +700,8 @@ verify_expect(const struct wanted *w)
 	    w->writer, w->n);
 	if ((len = strtol(line + 1, NULL, 10)) < 0) {
 		if (vf.missing++ < 10)
-			fprintf(stderr, "writers: missing w:%.*s acknowledged "
-			    "at %" PRId64 " us\n", ilen - 1, id, w->at);
+			printf("gone w:%.*s %" PRId64 "\n", ilen - 1, id,
+			    w->at);
 		return;
 	}
 	if (len > VALUE_MAX || fread(value, (size_t)len + 2, 1, vf.in) != 1)

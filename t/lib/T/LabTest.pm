@@ -23,6 +23,7 @@ sub lab_case
 	my $r = $s->run($case);
 
 	diag $_ for map { T::Scenario::line($_) } summary(@{$r->{steps}});
+	diag $_ for @{$r->{when}};
 	note "$_ $r->{$_}" for grep { !ref $r->{$_} } sort keys %$r;
 
 	cmp_ok $r->{acknowledged}, '>', 1000, 'writes were acknowledged';
@@ -42,9 +43,14 @@ sub lab_case
 	    "longest stretch: $_->{name}" for summary(@{$r->{steps}});
 	is $r->{wrong}, 0, 'no value is another than what was written';
 
+	is $r->{old}, 0, 'nothing is missing that both had before the fault';
+
 	# With "ack primary" what the dead one had not yet sent is gone, and
 	# Holdover says how much that can be.
 	my $lost = $want{in_doubt} ? $r->{lost_at_most} : 0;
+	diag sprintf '%d acknowledged, missing %d, by the counter %d; Holdover '
+	    . 'said at most %d', @$r{qw(acknowledged missing shortfall
+	    lost_at_most)};
 	cmp_ok $r->{missing} + $r->{shortfall}, '<=', $lost,
 	    "acknowledged writes missing, at most $lost";
 	is_deeply $r->{complaints}, [], 'every program ended well';

@@ -12,7 +12,10 @@ use strict;
 use warnings;
 use Carp qw(croak);
 use T::Lab;
-use Time::HiRes qw(time);
+use Time::HiRes qw(time clock_gettime CLOCK_MONOTONIC);
+
+# Writes before a fault, about a second of them: what is old must show.
+use constant WARM => 5000;
 
 my @cases = qw(switchover redis-killed node-crash failback restarted-empty);
 my %case = (
@@ -37,7 +40,7 @@ sub new
 
 	$opt{lab} //= T::Lab->new(%lab, conf => { %quick,
 	    %{$lab{conf} // {}} });
-	return bless { switches => 20, megabytes => 100, say => sub { },
+	return bless { switches => 20, megabytes => 100, warm => WARM, say => sub { },
 	    steps => [], %opt }, $class;
 }
 
@@ -54,8 +57,11 @@ sub run
 	$do->($self);
 	my $r = $self->end;
 	$r->{case} = $name;
-	$self->{lab}->stop;
+	$self->{lab}->halt;
 	$r->{complaints} = [$self->{lab}->complaints];
+	# The logs are wanted then.
+	$self->{lab}{failed} ||= $r->{old} || $r->{missing} +
+	    $r->{shortfall} > $r->{lost_at_most};
 	return $r;
 }
 
@@ -99,12 +105,13 @@ sub fill
 # One step, and what clients saw of it: until they write again after it.
 sub step
 {
-	my ($self, $name, $sub) = @_;
+	my ($self, $name, $sub, %more) = @_;
 	my $lab = $self->{lab};
 
 	$lab->mark_writers;
 	my $before = $lab->writers;
 	my $begin = time;
+	my $begin_us = clock_gettime(CLOCK_MONOTONIC) * 1e6;
 	$self->say($name);
 	$sub->();
 	my $seconds = time - $begin;
@@ -112,7 +119,7 @@ sub step
 	my $us = $lab->mark_writers;
 	my $after = $lab->writers;
 	my %r = (name => $name, longest_us => $us, seconds => $seconds,
-	    words => {});
+	    words => {}, begin_us => $begin_us, %more);
 	for (qw(acknowledged errors cuts timeouts connect_failures
 	    connect_timeouts)) {
 		$r{$_} = ($after->{$_} // 0) - ($before->{$_} // 0);
@@ -133,14 +140,47 @@ sub end
 
 	$self->say('reading every acknowledged write back');
 	my $w = $lab->stop_writers;
-	my $lost = 0;
-	for ($lab->nodes) {
-		my $i = $lab->info($_) or next;
-		$lost += $i->{lost_writes_at_most} // 0;
-	}
-	return { %$w, %{$lab->verify_writes}, lost_at_most => $lost,
+	my %r = (%$w, %{$lab->verify_writes}, steps => $self->{steps},
 	    words => { map { /^error\.(.*)/ ? ($1 => $w->{$_}) : () }
-	    keys %$w }, steps => $self->{steps} };
+	    keys %$w });
+	$self->count_lost($_) for $lab->nodes;
+	$r{lost_at_most} = $self->{lost} // 0;
+	$r{when} = [map { $self->when(@$_) } @{$r{gone}}];
+	$r{old} = grep { $self->is_old($_->[1]) } @{$r{gone}};
+	return \%r;
+}
+
+# The replica had it before anything was killed: no crash explains that it is
+# missing, however much Holdover says may be lost. A copy further behind than
+# half a second does not count as fresh.
+sub is_old
+{
+	my ($self, $us) = @_;
+
+	return !grep { $us > $_->{begin_us} - 5e5 && $us < $_->{begin_us} +
+	    $_->{seconds} * 1e6 && $_->{kills} } @{$self->{steps}};
+}
+
+# What a node's Holdover says may be lost. It counts from its own start: so
+# ask also before it is killed.
+sub count_lost
+{
+	my ($self, $node) = @_;
+	my $i = $self->{lab}->info($node) or return;
+
+	$self->{lost} += $i->{lost_writes_at_most} // 0;
+	return;
+}
+
+# During which step a write that is missing was acknowledged.
+sub when
+{
+	my ($self, $id, $us) = @_;
+	my ($in) = grep { $_->{begin_us} <= $us } reverse @{$self->{steps}};
+
+	return sprintf '%s is missing, acknowledged %s', $id, $in ?
+	    sprintf('%.1f ms after the begin of: %s', ($us -
+	    $in->{begin_us}) / 1000, $in->{name}) : 'before the first step';
 }
 
 # ---- the cases ----
@@ -203,11 +243,12 @@ sub kill_primary
 	my $from = $lab->wait_steady(20, together => 1);
 	my $to = $lab->other($from);
 
+	$lab->wait_writes(20, $self->{warm});
 	$self->step($name, sub {
 		$lab->kill_redis($from, %how);
 		$lab->wait_until("$to is the primary", 20, sub {
 			($lab->primary // '') eq $to });
-	});
+	}, kills => 1);
 	$self->step('back in sync', sub {
 		$lab->wait_steady(30);
 	});
@@ -223,6 +264,8 @@ sub crash
 	my $dead = $lab->wait_steady(20, together => 1);
 	my $alive = $lab->other($dead);
 
+	$lab->wait_writes(20, $self->{warm});
+	$self->count_lost($dead);
 	$self->step('node killed', sub {
 		$lab->crash_node($dead);
 		$lab->wait_until("$alive serves alone", 20, sub {
@@ -230,7 +273,7 @@ sub crash
 			return $i->{primary} eq $alive && $i->{gate} eq 'open'
 			    && ($lab->vip_holder // '') eq $alive;
 		});
-	});
+	}, kills => 1);
 	return $dead;
 }
 
