@@ -293,6 +293,13 @@ clients_listen(struct clients *cs, const struct conn_addr *a)
 	    v6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
 	if (v6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	/*
+	 * Clients' sockets inherit it. Without (for want of CAP_NET_ADMIN) the
+	 * kernel sends nothing from an address that it does not have, and an
+	 * idle client would never learn that the VIP has left.
+	 */
+	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+	    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &one, sizeof(one));
 	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
 	    (l = evconnlistener_new(loop_base(cs->env.loop),
 	    clients_on_accept, cs, LEV_OPT_CLOSE_ON_FREE |
@@ -308,15 +315,15 @@ clients_listen(struct clients *cs, const struct conn_addr *a)
 }
 
 /*
- * Without IP_TRANSPARENT the kernel refuses to send from an address that it
- * does not have, and an idle client would wait forever.
+ * A reset and no FIN, which would be sent again and again: its answer goes to
+ * the VIP's new holder.
  */
 size_t
 clients_farewell(struct clients *cs, const char *vip)
 {
 	struct clients_entry *e, *next;
+	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	size_t n = 0, len = strlen(vip);
-	int one = 1;
 
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
 		struct client_facts f = client_facts(e->client);
@@ -327,12 +334,8 @@ clients_farewell(struct clients *cs, const char *vip)
 		if (strncmp(local, vip, len) != 0 ||
 		    (local[len] != ':' && local[len] != ']'))
 			continue;
-		if (*conn_local(f.conn)->text == '[')
-			setsockopt(conn_fd(f.conn), IPPROTO_IPV6,
-			    IPV6_TRANSPARENT, &one, sizeof(one));
-		else
-			setsockopt(conn_fd(f.conn), IPPROTO_IP,
-			    IP_TRANSPARENT, &one, sizeof(one));
+		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
+		    sizeof(reset));
 		client_end(e->client, "the VIP has left");
 		n++;
 	}

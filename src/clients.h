@@ -26,7 +26,7 @@ void		 clients_set_redis(struct clients *,
 bool	clients_listen(struct clients *, const struct conn_addr *) MUST_CHECK;
 
 /*
- * The VIP has left this machine: closes every client that came by it, with
+ * The VIP has left this machine: resets every client that came by it, with
  * the VIP as sender if the process may (CAP_NET_ADMIN), so that they notice
  * at once. Returns how many.
  */

@@ -450,9 +450,8 @@ control_look_vip(struct control *c)
 		    vip_state_name(was));
 	if (c->vrrp != NULL)
 		vrrp_track(c->vrrp, c->vip.value);
-	if (c->was_holder && !f.holder)
-		c->ops.vip_left(c->ops.arg);
-	c->was_holder = f.holder;
+	if (vip_lets_go(&c->vip, &f))
+		c->ops.let_go(c->ops.arg);
 	if (e != VIP_NOTHING)
 		control_wish_vip(c, e);
 }

@@ -25,8 +25,8 @@ struct control;
 
 /* What the control plane needs of the data plane, without naming it. */
 struct control_ops {
-	/* The VIP is no longer here: say goodbye to those who came by it. */
-	void	(*vip_left)(void *arg);
+	/* The VIP has left: say goodbye to those who came by it. */
+	void	(*let_go)(void *arg);
 	void	*arg;
 };
 

@@ -77,7 +77,6 @@ struct control {
 	struct msg		 said;		/* our last BEAT */
 	struct mono		 said_at;
 	unsigned		 order_seq[2];	/* the order that counts */
-	bool			 was_holder;
 
 	struct control_wishes	 wishes;
 	uint64_t		 last_id;

@@ -107,7 +107,7 @@ main_on_hup(evutil_socket_t signal, short what, void *arg)
 /* ---- wiring ---- */
 
 static void
-main_on_vip_left(void *arg)
+main_on_let_go(void *arg)
 {
 	struct main *m = arg;
 	size_t n = clients_farewell(m->clients, m->conf->vip);
@@ -151,7 +151,7 @@ main_listen(struct main *m, char *why, size_t whysize)
 static bool
 main_start(struct main *m, char *why, size_t whysize)
 {
-	struct control_ops ops = { .vip_left = main_on_vip_left, .arg = m };
+	struct control_ops ops = { .let_go = main_on_let_go, .arg = m };
 	struct admin_env env = { .loop = m->loop, .conf = m->conf,
 	    .gate = m->gate, .shutdown = main_end, .arg = m };
 

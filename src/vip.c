@@ -7,6 +7,9 @@
 #define VIP_DRAIN_MS		300
 #define VIP_YIELD_MS		1000
 
+/* A VIP that left and that nobody is known to have may be back by then. */
+#define VIP_STRANDED_MS		1000
+
 const char *
 vip_state_name(enum vip_state s)
 {
@@ -91,4 +94,33 @@ vip_look(struct vip *v, const struct vip_facts *f)
 	v->value = v->state == VIP_UNFIT ? VIP_VALUE_FAULT :
 	    f->holder ? VIP_VALUE_HOLDER : VIP_VALUE_FIT;
 	return VIP_NOTHING;
+}
+
+bool
+vip_lets_go(struct vip *v, const struct vip_facts *f)
+{
+	enum vip_callers calm = f->holder ? VIP_CALLERS_HERE :
+	    VIP_CALLERS_NONE;
+
+	switch (v->callers) {
+	case VIP_CALLERS_NONE:
+		v->callers = calm;
+		break;
+	case VIP_CALLERS_HERE:
+		if (f->holder)
+			break;
+		v->callers = VIP_CALLERS_STRANDED;
+		v->stranded_ms = f->now_ms;
+		/* FALLTHROUGH */
+	case VIP_CALLERS_STRANDED:
+		if (f->peer_holder ||
+		    f->now_ms - v->stranded_ms >= VIP_STRANDED_MS) {
+			v->callers = calm;
+			return true;
+		}
+		if (f->holder)
+			v->callers = calm;
+		break;
+	}
+	return false;
 }

@@ -5,6 +5,10 @@
  *   FIT <--> UNFIT        what the track_file says
  *   FIT --> DRAIN --> YIELD --> UNFIT or, in vain, FIT
  *
+ * When the VIP leaves, those who came by it are stranded: they are let go once
+ * the peer has it, so that they find somebody at once, or when it does not
+ * come back. If it returns before anybody had it, they just go on.
+ *
  * keepalived adds the value to the priority; -254 is FAULT (track_file,
  * weight 1, base priorities of at most 250).
  */
@@ -26,6 +30,13 @@ enum vip_state {
 	VIP_YIELD	/* handing over: keepalived has been told */
 };
 
+/* Those who came by the VIP. */
+enum vip_callers {
+	VIP_CALLERS_NONE,	/* the VIP is not here */
+	VIP_CALLERS_HERE,
+	VIP_CALLERS_STRANDED	/* it has left, and they do not know */
+};
+
 struct vip_facts {
 	int64_t	now_ms;
 	bool	holder;		/* the VIP is here */
@@ -41,6 +52,8 @@ struct vip {
 	enum vip_state	state;
 	int64_t		since_ms;	/* in this state */
 	int64_t		unserved_ms;	/* since when not serving, 0: serving */
+	enum vip_callers callers;
+	int64_t		stranded_ms;	/* since when, if STRANDED */
 	int		value;		/* for the track_file */
 };
 
@@ -56,6 +69,9 @@ bool	vip_hand_over(struct vip *, const struct vip_facts *);
  * YIELD the gate is to hold everything.
  */
 enum vip_event	vip_look(struct vip *, const struct vip_facts *);
+
+/* Are the stranded to be let go now? True once; call it after vip_look(). */
+bool	vip_lets_go(struct vip *, const struct vip_facts *);
 
 const char	*vip_state_name(enum vip_state);
 

@@ -16,4 +16,4 @@ use lib "$FindBin::Bin/lib";
 use T::LabTest;
 
 lab_case('failback', in_doubt => 1, stretch => 5,
-    cuts => { 'node killed' => 9, handover => 18 });
+    cuts => { 'node killed' => 9, handover => 9 });
