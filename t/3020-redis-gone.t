@@ -8,7 +8,8 @@ use T;
 use T::Proxy;
 use T::Redis;
 
-my $redis = T::Redis->new(conf => "appendonly yes\n");
+# With "everysec" Redis puts a write to the AOF off while one is being synced.
+my $redis = T::Redis->new(conf => "appendonly yes\nappendfsync always\n");
 my $proxy = T::Proxy->new(redis => $redis)->open;
 my ($w, $r, $idle, $tx) = map { $proxy->connect } 1 .. 4;
 
