@@ -4,100 +4,26 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/listener.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "admin_priv.h"
 #include "log.h"
-#include "resp.h"
 
-#define ADMIN_LISTENERS		8
 #define ADMIN_CLIENTS		64
 #define ADMIN_INPUT		(64 * 1024)
 #define ADMIN_OUTPUT		(1024 * 1024)
-#define ADMIN_PASSWORD		512
 
-enum admin_permission { READER, OPERATOR };
+/* ---- requests ---- */
 
-enum admin_state {
-	ADMIN_OPEN,
-	ADMIN_WAITING,		/* for an order that is being carried out */
-	ADMIN_EVENTS,		/* gets every line that is logged */
-	ADMIN_CLOSING		/* when what was written has left */
-};
-
-struct admin_conn {
-	TAILQ_ENTRY(admin_conn)	 link;
-	struct admin		*admin;
-	struct bufferevent	*bev;
-	struct resp_request	 framing;
-	enum admin_state	 state;
-	enum admin_permission	 role;
-	struct buf		 out;
-};
-
-struct admin {
-	struct admin_env		 env;
-	char				*password;	/* NULL: none */
-	struct evconnlistener		*listener[ADMIN_LISTENERS];
-	size_t				 listeners;
-	TAILQ_HEAD(, admin_conn)	 all;
-	size_t				 count;
-};
-
-/* The words of one request. Strings, but they may hold a NUL: then none. */
-struct admin_args {
-	int	  argc;
-	char	**argv;
-};
-
-typedef void admin_fn(struct admin_conn *, const struct admin_args *);
-
-struct admin_row {
-	const char		*name;
-	int			 arity;
-	enum admin_permission	 permission;
-	admin_fn		*fn;
-	const char		*syntax;
-	const char		*help;
-};
-
-#define ADMIN(name, arity, permission, fn, syntax, help) \
-	static admin_fn fn;
-#include "admin.def"
-#undef ADMIN
-
-static const struct admin_row admin_rows[] = {
-#define ADMIN(name, arity, permission, fn, syntax, help) \
-	{ name, arity, permission, fn, syntax, help },
-#include "admin.def"
-#undef ADMIN
-};
-
-static void	admin_serve(struct admin_conn *);
-
-/* ---- answers ---- */
-
-static void
+void
 admin_send(struct admin_conn *c)
 {
 	bufferevent_write(c->bev, buf_len(&c->out) > 0 ?
 	    buf_data(&c->out) : "", buf_len(&c->out));
 	buf_drain(&c->out, buf_len(&c->out));
-}
-
-static void
-admin_text(struct admin_conn *c, struct buf *text)
-{
-	resp_add_bulk(&c->out, buf_len(text) > 0 ? buf_data(text) : "",
-	    buf_len(text));
-	buf_free(text);
 }
 
 static void
@@ -111,301 +37,6 @@ admin_end(struct admin_conn *c)
 	bufferevent_free(c->bev);
 	buf_free(&c->out);
 	free(c);
-}
-
-/* ---- the verbs ---- */
-
-static void
-admin_ping(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	resp_add_simple(&c->out, "PONG");
-}
-
-/*
- * That this is answered is the answer: whether the node is fit to hold the
- * VIP is told by the track_file, which weighs the peer as well.
- */
-static void
-admin_health(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	resp_add_simple(&c->out, "OK");
-}
-
-static void
-admin_quit(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	resp_add_simple(&c->out, "OK");
-	c->state = ADMIN_CLOSING;
-}
-
-static void
-admin_auth(struct admin_conn *c, const struct admin_args *a)
-{
-	const char *given = a->argv[a->argc - 1];
-	const char *password = c->admin->password;
-	char x[ADMIN_PASSWORD] = "", y[ADMIN_PASSWORD] = "";
-
-	if (password == NULL) {
-		resp_add_error(&c->out, "ERR no password is set "
-		    "(admin-requirepass-file): AUTH is not needed");
-		return;
-	}
-	/* Takes as long for a nearly right one as for any other. */
-	snprintf(x, sizeof(x), "%s", password);
-	snprintf(y, sizeof(y), "%s", given);
-	if (strlen(given) < sizeof(y) && CRYPTO_memcmp(x, y, sizeof(x)) == 0) {
-		c->role = OPERATOR;
-		resp_add_simple(&c->out, "OK");
-	} else {
-		log_warnx("admin: AUTH with a wrong password");
-		resp_add_error(&c->out, "WRONGPASS the password is wrong");
-	}
-	explicit_bzero(x, sizeof(x));
-	explicit_bzero(y, sizeof(y));
-}
-
-static void
-admin_help(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf text = BUF_INIT;
-	size_t i;
-
-	(void)a;
-	for (i = 0; i < NELEM(admin_rows); i++)
-		buf_addf(&text, "%s\n    %s\n", admin_rows[i].syntax,
-		    admin_rows[i].help);
-	admin_text(c, &text);
-}
-
-static void
-admin_command(struct admin_conn *c, const struct admin_args *a)
-{
-	size_t i;
-
-	if (a->argc < 2 || strcasecmp(a->argv[1], "DOCS") != 0) {
-		resp_add_array(&c->out, 0);
-		return;
-	}
-	resp_add_map(&c->out, NELEM(admin_rows), 2);
-	for (i = 0; i < NELEM(admin_rows); i++) {
-		resp_add_str(&c->out, admin_rows[i].name);
-		resp_add_map(&c->out, 1, 2);
-		resp_add_str(&c->out, "summary");
-		resp_add_str(&c->out, admin_rows[i].help);
-	}
-}
-
-static void
-admin_config(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf pairs = BUF_INIT;
-	size_t n;
-
-	if (strcasecmp(a->argv[1], "GET") != 0) {
-		resp_add_error(&c->out, "ERR CONFIG knows GET only");
-		return;
-	}
-	n = conf_get(c->admin->env.conf, a->argv[2], &pairs);
-	resp_add_map(&c->out, n, 2);
-	buf_add(&c->out, n > 0 ? buf_data(&pairs) : "", buf_len(&pairs));
-	buf_free(&pairs);
-}
-
-static void
-admin_status(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf text = BUF_INIT;
-
-	(void)a;
-	admin_text_status(&c->admin->env, &text);
-	admin_text(c, &text);
-}
-
-static void
-admin_info(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf text = BUF_INIT;
-
-	if (admin_text_info(&c->admin->env, a->argc > 1 ? a->argv[1] : NULL,
-	    &text))
-		admin_text(c, &text);
-	else
-		resp_add_error(&c->out, "ERR there is no section '%s'",
-		    a->argv[1]);
-}
-
-static void
-admin_show(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf text = BUF_INIT;
-
-	if (admin_text_show(&c->admin->env, a->argv[1], &text))
-		admin_text(c, &text);
-	else
-		resp_add_error(&c->out, "ERR SHOW knows CLIENTS, BACKENDS, "
-		    "HOLD, SWITCHES, CONFIG and PEER");
-}
-
-static void
-admin_pause(struct admin_conn *c, const struct admin_args *a)
-{
-	const struct admin_env *e = &c->admin->env;
-	enum gate_state state = GATE_HOLD_ALL;
-	long long ms = e->conf->hold_timeout;
-	int i = 1;
-
-	if (i < a->argc && (strcasecmp(a->argv[i], "WRITE") == 0 ||
-	    strcasecmp(a->argv[i], "ALL") == 0))
-		state = strcasecmp(a->argv[i++], "ALL") == 0 ?
-		    GATE_HOLD_ALL : GATE_HOLD_WRITES;
-	if (i < a->argc && (!util_duration(a->argv[i++], &ms) || ms == 0)) {
-		resp_add_error(&c->out, "ERR the time is not one such as "
-		    "500ms or 5s");
-		return;
-	}
-	if (i < a->argc) {
-		resp_add_error(&c->out,
-		    "ERR the syntax is PAUSE [WRITE|ALL] [TIME]");
-		return;
-	}
-	gate_pause(e->gate, state, mono_add_ms(mono_now(), ms));
-	log_info("admin: PAUSE %s for %lld ms",
-	    state == GATE_HOLD_ALL ? "ALL" : "WRITE", ms);
-	resp_add_simple(&c->out, "OK");
-}
-
-static void
-admin_resume(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	gate_pause(c->admin->env.gate, GATE_OPEN, mono_now());
-	log_info("admin: RESUME");
-	resp_add_simple(&c->out, "OK");
-}
-
-static void
-admin_notify(struct admin_conn *c, const struct admin_args *a)
-{
-	struct buf text = BUF_INIT;
-	struct vrrp_line line;
-	const char *why;
-	int i;
-
-	for (i = 1; i < a->argc; i++)
-		buf_addf(&text, i == 2 ? "\"%s\" " : "%s ", a->argv[i]);
-	if (!info_vrrp_line(buf_data(&text), buf_len(&text), &line, &why))
-		resp_add_error(&c->out, "ERR this cannot be understood: %s",
-		    why);
-	else if (!control_notify(c->admin->env.control, &line))
-		resp_add_error(&c->out, "ERR '%s' is not the instance that "
-		    "is watched (vrrp-instance)", line.name);
-	else
-		resp_add_simple(&c->out, "OK");
-	buf_free(&text);
-}
-
-static void
-admin_shutdown(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	log_info("admin: SHUTDOWN");
-	resp_add_simple(&c->out, "OK");
-	c->state = ADMIN_CLOSING;
-	c->admin->env.shutdown(c->admin->env.arg);
-}
-
-static void
-admin_events(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	resp_add_simple(&c->out, "OK");
-	c->state = ADMIN_EVENTS;
-}
-
-/* ---- orders that take their time ---- */
-
-static void
-admin_on_done(bool ok, const char *text, void *arg)
-{
-	struct admin_conn *c = arg;
-
-	if (ok)
-		resp_add_simple(&c->out, text);
-	else
-		resp_add_error(&c->out, "ERR %s", text);
-	/* At once when the order never left admin_run(), which sends. */
-	if (c->state != ADMIN_WAITING)
-		return;
-	c->state = ADMIN_OPEN;
-	admin_send(c);
-	admin_serve(c);
-}
-
-/*
- * The answer has come already, or is awaited. Until it is there nothing
- * more of this connection is read.
- */
-static void
-admin_await(struct admin_conn *c)
-{
-	if (buf_len(&c->out) == 0)
-		c->state = ADMIN_WAITING;
-}
-
-static void
-admin_switchover(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	control_switchover(c->admin->env.control, admin_on_done, c);
-	admin_await(c);
-}
-
-static void
-admin_handover(struct admin_conn *c, const struct admin_args *a)
-{
-	(void)a;
-	control_handover(c->admin->env.control, admin_on_done, c);
-	admin_await(c);
-}
-
-static void
-admin_promote(struct admin_conn *c, const struct admin_args *a)
-{
-	if (strcasecmp(a->argv[2], "ACCEPT-LOSS") != 0) {
-		resp_add_error(&c->out, "ERR what the other Redis has more is "
-		    "lost by this; say PROMOTE %s ACCEPT-LOSS if that is "
-		    "meant", a->argv[1]);
-		return;
-	}
-	control_promote(c->admin->env.control, a->argv[1], admin_on_done, c);
-	admin_await(c);
-}
-
-/* ---- requests ---- */
-
-static void
-admin_run(struct admin_conn *c, const struct admin_args *a)
-{
-	const struct admin_row *r = NULL;
-	size_t i;
-
-	for (i = 0; i < NELEM(admin_rows) && r == NULL; i++)
-		if (strcasecmp(admin_rows[i].name, a->argv[0]) == 0)
-			r = &admin_rows[i];
-	if (r == NULL)
-		resp_add_error(&c->out, "ERR unknown command '%.64s' on the "
-		    "admin port; HELP lists what there is", a->argv[0]);
-	else if (r->permission > c->role)
-		resp_add_error(&c->out, "NOAUTH %s needs an operator: AUTH "
-		    "first", r->name);
-	else if (r->arity < 0 ? a->argc < -r->arity : a->argc != r->arity)
-		resp_add_error(&c->out, "ERR the syntax is %s", r->syntax);
-	else
-		r->fn(c, a);
-	admin_send(c);
 }
 
 /* Cuts a whole multibulk request into words. */
@@ -458,7 +89,7 @@ admin_bad(struct admin_conn *c, const char *what)
 }
 
 /* Runs what has come, one after the other. */
-static void
+void
 admin_serve(struct admin_conn *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);

@@ -1,11 +1,59 @@
 /*
- * Shared by admin.c (connections and verbs) and admin_show.c (what there is
- * to see), and by nobody else.
+ * Shared by admin.c (connections), admin_verbs.c (what they may say) and
+ * admin_show.c (what there is to see), and by nobody else.
  */
 #ifndef ADMIN_PRIV_H
 #define ADMIN_PRIV_H
 
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+
 #include "admin.h"
+#include "resp.h"
+
+#define ADMIN_LISTENERS		8
+#define ADMIN_PASSWORD		512	/* bytes, the NUL with them */
+
+enum admin_permission { READER, OPERATOR };
+
+enum admin_state {
+	ADMIN_OPEN,
+	ADMIN_WAITING,		/* for an order that is being carried out */
+	ADMIN_EVENTS,		/* gets every line that is logged */
+	ADMIN_CLOSING		/* when what was written has left */
+};
+
+struct admin_conn {
+	TAILQ_ENTRY(admin_conn)	 link;
+	struct admin		*admin;
+	struct bufferevent	*bev;
+	struct resp_request	 framing;
+	enum admin_state	 state;
+	enum admin_permission	 role;
+	struct buf		 out;	/* the answer under way */
+};
+
+struct admin {
+	struct admin_env		 env;
+	char				*password;	/* NULL: none */
+	struct evconnlistener		*listener[ADMIN_LISTENERS];
+	size_t				 listeners;
+	TAILQ_HEAD(, admin_conn)	 all;
+	size_t				 count;
+};
+
+/* The words of one request. Strings, but they may hold a NUL: then none. */
+struct admin_args {
+	int	  argc;
+	char	**argv;
+};
+
+/* Writes what is in c->out. */
+void	admin_send(struct admin_conn *);
+/* Runs what has come, one after the other; an order is over. */
+void	admin_serve(struct admin_conn *);
+/* One request; its answer, or the first of it, is sent. */
+void	admin_run(struct admin_conn *, const struct admin_args *);
 
 /* Text of INFO; section NULL: all. False when there is no such section. */
 bool	admin_text_info(const struct admin_env *, const char *section,
