@@ -255,12 +255,32 @@ main_run(struct conf *conf)
 	return status;
 }
 
+/* The policy, as comments of what can be read back. */
+static void
+main_print_gate(struct buf *out)
+{
+	enum gate_state s;
+	enum cmd_class c;
+
+	buf_addf(out, "\n# gate       ");
+	for (c = 0; c < CMD_CLASSES; c++)
+		buf_addf(out, "%9s", cmd_class_name(c));
+	for (s = 0; s < GATE_STATE_COUNT; s++) {
+		buf_addf(out, "\n# %-11s", gate_state_name(s));
+		for (c = 0; c < CMD_CLASSES; c++)
+			buf_addf(out, "%9s",
+			    gate_verdict_name(gate_table(s, c)));
+	}
+	buf_addf(out, "\n");
+}
+
 static int
 main_check(const struct conf *conf)
 {
 	struct buf text = BUF_INIT;
 
 	conf_print(conf, &text);
+	main_print_gate(&text);
 	fwrite(buf_data(&text), 1, buf_len(&text), stdout);
 	buf_free(&text);
 	return fflush(stdout) == 0 ? 0 : 1;
