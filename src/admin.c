@@ -310,3 +310,9 @@ admin_free(struct admin *a)
 	free(a->password);
 	free(a);
 }
+
+void
+admin_summary(const struct admin *a, struct buf *out)
+{
+	admin_text_summary(&a->env, out);
+}

@@ -32,4 +32,7 @@ struct admin	*admin_new(const struct admin_env *, char *why,
 		    size_t whysize);
 void		 admin_free(struct admin *);
 
+/* Appends how things are, in one line without its end. */
+void		 admin_summary(const struct admin *, struct buf *);
+
 #endif

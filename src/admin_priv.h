@@ -60,6 +60,7 @@ bool	admin_text_info(const struct admin_env *, const char *section,
 	    struct buf *) MUST_CHECK;
 
 void	admin_text_status(const struct admin_env *, struct buf *);
+void	admin_text_summary(const struct admin_env *, struct buf *);
 
 /* Text of SHOW; false when there is nothing of that name. */
 bool	admin_text_show(const struct admin_env *, const char *what,

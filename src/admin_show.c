@@ -314,6 +314,29 @@ admin_text_status(const struct admin_env *e, struct buf *out)
 		admin_status_needs(&v, out);
 }
 
+void
+admin_text_summary(const struct admin_env *e, struct buf *out)
+{
+	struct control_view v = control_view(e->control);
+	const struct record *r;
+
+	buf_addf(out, "gate %s%s", gate_state_name(gate_state(e->gate,
+	    mono_now())), gate_paused(e->gate) ? " (PAUSE)" : "");
+	if (v.standalone)
+		return;
+	r = &v.node->record;
+	buf_addf(out, ", primary %s, fresh %s %s",
+	    r->epoch.number == 0 || r->primary == SIDE_NONE ? "not chosen" :
+	    admin_node(&v, r->primary),
+	    r->fresh & SIDE_BIT(SIDE_A) ? admin_node(&v, SIDE_A) : "-",
+	    r->fresh & SIDE_BIT(SIDE_B) ? admin_node(&v, SIDE_B) : "-");
+	if (v.vrrp != NULL && v.conf->vip != NULL)
+		buf_addf(out, ", VIP %s", v.vrrp->address ? "here" :
+		    "not here");
+	if (v.node->why[0] != '\0')
+		buf_addf(out, ": %s", v.node->why);
+}
+
 /* ---- SHOW ---- */
 
 static void

@@ -14,6 +14,7 @@
 
 #include "admin.h"
 #include "log.h"
+#include "service.h"
 
 /* A handover at the end may take that long; then it ends all the same. */
 #define MAIN_HANDOVER_MS	5000
@@ -28,6 +29,7 @@ struct main {
 	struct control		*control;
 	struct admin		*admin;
 	struct event		*on_signal[3];
+	struct event		*on_look;	/* NULL: no systemd */
 	bool			 ending;
 };
 
@@ -75,6 +77,7 @@ main_end(void *arg)
 		return;
 	}
 	m->ending = true;
+	service_stopping();
 	if (v.standalone || v.vrrp == NULL || !v.vrrp->address ||
 	    v.conf->vrrp_track_file == NULL) {
 		main_stop(m);
@@ -98,10 +101,43 @@ main_on_hup(evutil_socket_t signal, short what, void *arg)
 	(void)signal;
 	(void)what;
 	(void)arg;
+	service_reloading();
 	if (log_reopen())
 		log_info("main: the log is opened anew");
 	else
 		log_warn("main: log-file cannot be opened anew");
+	service_ready();
+}
+
+/* ---- systemd ---- */
+
+static void
+main_on_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct main *m = arg;
+	struct buf line = BUF_INIT;
+
+	(void)fd;
+	(void)what;
+	admin_summary(m->admin, &line);
+	buf_add(&line, "", 1);
+	service_alive(buf_data(&line));
+	buf_free(&line);
+}
+
+static void
+main_serve(struct main *m)
+{
+	int64_t ms = service_interval_ms();
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	service_ready();
+	if (ms == 0)
+		return;
+	m->on_look = event_new(m->base, -1, EV_PERSIST, main_on_look, m);
+	if (m->on_look == NULL || event_add(m->on_look, &tv) == -1)
+		fatalx("main: out of memory");
+	main_on_look(-1, 0, m);
 }
 
 /* ---- wiring ---- */
@@ -205,6 +241,8 @@ main_free(struct main *m)
 	for (i = 0; i < NELEM(m->on_signal); i++)
 		if (m->on_signal[i] != NULL)
 			event_free(m->on_signal[i]);
+	if (m->on_look != NULL)
+		event_free(m->on_look);
 	event_base_free(m->base);
 	libevent_global_shutdown();
 	conf_free(m->conf);
@@ -245,6 +283,7 @@ main_run(struct conf *conf)
 		log_info("main: holdover %s is up, node %s of cluster %s",
 		    HOLDOVER_VERSION, conf->node != NULL ? conf->node : "-",
 		    conf->cluster != NULL ? conf->cluster : "-");
+		main_serve(&m);
 		event_base_dispatch(m.base);
 		log_info("main: holdover ends");
 	} else {

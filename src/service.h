@@ -1,0 +1,28 @@
+/*
+ * What the service manager is told about this process, as systemd's
+ * sd_notify(3) has it. Where systemd did not start it, or libsystemd was
+ * not there when it was built (service_none.c), nothing happens.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include <stdint.h>
+
+/* Clients can connect; also the end of what service_reloading() began. */
+void	service_ready(void);
+void	service_reloading(void);
+void	service_stopping(void);
+
+/*
+ * How often service_alive() wants to be called: at least twice within
+ * WatchdogSec, and once a second. 0: nobody listens.
+ */
+int64_t	service_interval_ms(void);
+
+/*
+ * Feeds the watchdog, so call it from the loop and nowhere else; and tells
+ * in one line how things are, if that line is not the last one told.
+ */
+void	service_alive(const char *status);
+
+#endif
