@@ -13,6 +13,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "util.h"
+#include "vip.h"
+
 #define CTL_SOCKET	"/run/holdover/admin.sock"
 #define CTL_HOST	"127.0.0.1"
 #define CTL_PORT	6380
@@ -36,7 +39,9 @@ ctl_usage(void)
 	    "[-a PASSWORD-FILE] VERB [ARGUMENT ...]\n"
 	    "  check    the admin port answers within half a second\n"
 	    "  notify   as keepalived calls its notify scripts\n"
-	    "  help     all verbs\n");
+	    "  help     all verbs\n"
+	    "       holdoverctl unfit TRACK-FILE\n"
+	    "           tell keepalived that this node may not hold the VIP\n");
 	return CTL_USAGE;
 }
 
@@ -163,6 +168,25 @@ ctl_run(const struct ctl_opts *o, int argc, const char **argv)
 	return status;
 }
 
+/*
+ * For the unit's ExecStopPost: Holdover cannot say it any more, whatever
+ * became of it.
+ */
+static int
+ctl_unfit(int argc, char **argv)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", VIP_VALUE_FAULT);
+
+	if (argc != 2)
+		return ctl_usage();
+	if (util_write_file(argv[1], text, (size_t)n, 0644, false))
+		return CTL_DONE;
+	fprintf(stderr, "holdoverctl: %s cannot be written: %s\n", argv[1],
+	    strerror(errno));
+	return CTL_ERROR;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -191,8 +215,10 @@ main(int argc, char **argv)
 	if (optind == argc || (o.socket != NULL && o.host != NULL) ||
 	    o.port < 1 || o.port > 65535)
 		return ctl_usage();
+	if (strcasecmp(argv[optind], "unfit") == 0)
+		return ctl_unfit(argc - optind, argv + optind);
 	if (o.socket == NULL && o.host == NULL) {
-		if (access(CTL_SOCKET, F_OK) == 0)
+		if (access(CTL_SOCKET, R_OK | W_OK) == 0)
 			o.socket = CTL_SOCKET;
 		else
 			o.host = CTL_HOST;
