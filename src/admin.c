@@ -233,7 +233,7 @@ admin_listen_unix(struct admin *a, const char *path, char *why,
 static bool
 admin_listen_tcp(struct admin *a, char *why, size_t whysize)
 {
-	const struct conf *f = a->env.conf;
+	const struct conf *f = settings_conf(a->env.settings);
 	struct conn_addr addr;
 	const char *reason = NULL;
 	char *words, *host, *next;
@@ -258,7 +258,8 @@ admin_listen_tcp(struct admin *a, char *why, size_t whysize)
 static bool
 admin_read_password(struct admin *a, char *why, size_t whysize)
 {
-	const char *path = a->env.conf->admin_requirepass_file;
+	const struct conf *f = settings_conf(a->env.settings);
+	const char *path = f->admin_requirepass_file;
 	size_t len;
 
 	if (path == NULL)
@@ -280,7 +281,7 @@ struct admin *
 admin_new(const struct admin_env *env, char *why, size_t whysize)
 {
 	struct admin *a = xcalloc(1, sizeof(*a));
-	const char *path = env->conf->admin_unixsocket;
+	const char *path = settings_conf(env->settings)->admin_unixsocket;
 
 	a->env = *env;
 	TAILQ_INIT(&a->all);

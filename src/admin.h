@@ -10,13 +10,14 @@
 
 #include "clients.h"
 #include "control.h"
+#include "settings.h"
 
 struct admin;
 
 /* Everything outlives the admin port. */
 struct admin_env {
 	struct loop		*loop;
-	const struct conf	*conf;
+	struct settings		*settings;
 	struct gate		*gate;
 	struct clients		*clients;
 	struct control		*control;

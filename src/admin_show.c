@@ -91,8 +91,9 @@ static void
 admin_info_holdover(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
-	const struct conf *f = e->conf;
+	const struct conf *f = v->conf;
 
+	(void)e;
 	buf_addf(out, "version:%s\r\nprocess_id:%ld\r\ncluster:%s\r\n"
 	    "node:%s\r\nstandalone:%s\r\n", HOLDOVER_VERSION, (long)getpid(),
 	    f->cluster != NULL ? f->cluster : "",
@@ -310,6 +311,9 @@ admin_text_status(const struct admin_env *e, struct buf *out)
 		    vip_state_name(v.vip->state), v.vip->value);
 	buf_addf(out, "clients        %zu, %zu of them waiting\n",
 	    clients_count(e->clients), hold_waiting(h));
+	if (*settings_waiting(e->settings) != '\0')
+		buf_addf(out, "note           changed in the file, needs a "
+		    "restart: %s\n", settings_waiting(e->settings));
 	if (!v.standalone)
 		admin_status_needs(&v, out);
 }
@@ -379,13 +383,12 @@ admin_show_hold(const struct admin_env *e, const struct control_view *v,
 	const struct hold *h = clients_hold(e->clients);
 	struct hold_report r = hold_report(h);
 
-	(void)v;
 	buf_addf(out, "gate=%s waiting=%zu bytes=%zu limit=%lld "
 	    "timeout_ms=%lld since_closing_held=%" PRIu64
 	    " since_closing_longest_us=%" PRId64 "\n",
 	    gate_state_name(gate_state(e->gate, mono_now())),
-	    hold_waiting(h), hold_bytes(h), e->conf->hold_memory,
-	    e->conf->hold_timeout, r.requests, r.longest_us);
+	    hold_waiting(h), hold_bytes(h), v->conf->hold_memory,
+	    v->conf->hold_timeout, r.requests, r.longest_us);
 }
 
 static void
@@ -418,8 +421,8 @@ static void
 admin_show_config(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
-	(void)v;
-	conf_print(e->conf, out);
+	(void)e;
+	conf_print(v->conf, out);
 }
 
 static void

@@ -225,10 +225,58 @@ admin_config_get(struct admin_conn *c, const struct admin_args *a)
 	struct buf pairs = BUF_INIT;
 	size_t n;
 
-	n = conf_get(c->admin->env.conf, a->argv[2], &pairs);
+	n = conf_get(settings_conf(c->admin->env.settings), a->argv[2],
+	    &pairs);
 	resp_add_map(&c->out, n, 2);
 	buf_add(&c->out, n > 0 ? buf_data(&pairs) : "", buf_len(&pairs));
 	buf_free(&pairs);
+}
+
+static void
+admin_settled(struct admin_conn *c, bool ok, const char *text)
+{
+	if (ok)
+		resp_add_simple(&c->out, text);
+	else
+		resp_add_error(&c->out, "ERR %s; nothing was changed", text);
+}
+
+static void
+admin_config_set(struct admin_conn *c, const struct admin_args *a)
+{
+	char text[512];
+	bool ok;
+
+	if (a->argc % 2 != 0) {
+		resp_add_error(&c->out, "ERR the syntax is CONFIG SET OPTION "
+		    "VALUE [OPTION VALUE ...]");
+		return;
+	}
+	ok = settings_set(c->admin->env.settings, a->argc - 2, a->argv + 2,
+	    text, sizeof(text));
+	admin_settled(c, ok, text);
+}
+
+static void
+admin_config_rewrite(struct admin_conn *c, const struct admin_args *a)
+{
+	char text[512];
+	bool ok;
+
+	(void)a;
+	ok = settings_rewrite(c->admin->env.settings, text, sizeof(text));
+	admin_settled(c, ok, text);
+}
+
+static void
+admin_reload(struct admin_conn *c, const struct admin_args *a)
+{
+	char text[512];
+	bool ok;
+
+	(void)a;
+	ok = settings_reload(c->admin->env.settings, text, sizeof(text));
+	admin_settled(c, ok, text);
 }
 
 static void
@@ -271,7 +319,7 @@ admin_pause(struct admin_conn *c, const struct admin_args *a)
 {
 	const struct admin_env *e = &c->admin->env;
 	enum gate_state state = GATE_HOLD_ALL;
-	long long ms = e->conf->hold_timeout;
+	long long ms = settings_conf(e->settings)->hold_timeout;
 	int i = 1;
 
 	if (i < a->argc && (strcasecmp(a->argv[i], "WRITE") == 0 ||

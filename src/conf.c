@@ -1,7 +1,6 @@
 #include "conf.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,52 +8,25 @@
 #include <strings.h>
 
 #include "cmd.h"
+#include "conf_priv.h"
 #include "record.h"
 #include "resp.h"
-#include "util.h"
 
-#define CONF_FILE_MAX	(1024 * 1024)
 #define CONF_DEPTH	8		/* files that include one another */
 #define CONF_WORDS	256		/* on one line */
 
-enum conf_type { CONF_STRING, CONF_LIST, CONF_NUMBER, CONF_SIZE, CONF_MS,
-	CONF_BOOL, CONF_ADDR, CONF_ENUM };
-
-enum conf_when { RELOAD, RESTART };
-
-struct conf_row {
-	const char	*name;
-	enum conf_type	 type;
-	size_t		 offset;
-	const char	*def;
-	long long	 min;
-	long long	 max;
-	const char	*choices;	/* of ENUM, parted by blanks */
-	enum conf_when	 when;
-	const char	*help;
-};
-
-static const struct conf_row conf_rows[] = {
+const struct conf_row conf_rows[] = {
 #define OPTION(name, type, field, def, min, max, choices, when, help)	\
 	{ name, CONF_##type, offsetof(struct conf, field), def, min, max, \
 	    choices, when, help },
 #include "conf.def"
 #undef OPTION
 };
-
-/* Where the reading stands, for messages. */
-struct conf_reader {
-	struct conf	*conf;
-	const char	*file;		/* NULL: the command line */
-	unsigned	 line;
-	unsigned	 depth;
-	char		*why;
-	size_t		 whysize;
-};
+const size_t conf_nrows = NELEM(conf_rows);
 
 static bool conf_read_file(struct conf_reader *, const char *path);
 
-static bool PRINTF(2, 3)
+bool
 conf_error(struct conf_reader *r, const char *fmt, ...)
 {
 	va_list ap;
@@ -72,7 +44,7 @@ conf_error(struct conf_reader *r, const char *fmt, ...)
 
 /* ---- values ---- */
 
-static void *
+void *
 conf_field(const struct conf *c, const struct conf_row *o)
 {
 	return (char *)(uintptr_t)c + o->offset;
@@ -145,7 +117,7 @@ conf_in_bounds(struct conf_reader *r, const struct conf_row *o, long long n,
 	return true;
 }
 
-static bool
+bool
 conf_set_value(struct conf_reader *r, const struct conf_row *o,
     const char *text)
 {
@@ -198,12 +170,12 @@ conf_set_value(struct conf_reader *r, const struct conf_row *o,
 	return true;
 }
 
-static const struct conf_row *
+const struct conf_row *
 conf_find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < NELEM(conf_rows); i++)
+	for (i = 0; i < conf_nrows; i++)
 		if (strcasecmp(conf_rows[i].name, name) == 0)
 			return &conf_rows[i];
 	return NULL;
@@ -315,26 +287,35 @@ conf_line(struct conf_reader *r, const char *p, size_t len)
 	return ok;
 }
 
-static bool
-conf_read_file(struct conf_reader *r, const char *path)
+bool
+conf_read_text(struct conf_reader *r, const char *path, const char *text,
+    size_t len)
 {
-	size_t len;
-	char *text = util_read_file(path, CONF_FILE_MAX, &len);
-	const char *p, *nl, *end;
+	const char *p, *nl, *end = text + len;
 	bool ok = true;
 
-	if (text == NULL)
-		return conf_error(r, "%s cannot be read: %s", path,
-		    strerror(errno));
 	r->file = path;
 	r->line = 0;
-	end = text + len;
 	for (p = text; ok && p < end; p = nl + 1) {
 		if ((nl = memchr(p, '\n', (size_t)(end - p))) == NULL)
 			nl = end;
 		r->line++;
 		ok = conf_line(r, p, (size_t)(nl - p));
 	}
+	return ok;
+}
+
+static bool
+conf_read_file(struct conf_reader *r, const char *path)
+{
+	size_t len;
+	char *text = util_read_file(path, CONF_FILE_MAX, &len);
+	bool ok;
+
+	if (text == NULL)
+		return conf_error(r, "%s cannot be read: %s", path,
+		    strerror(errno));
+	ok = conf_read_text(r, path, text, len);
 	free(text);
 	return ok;
 }
@@ -407,7 +388,7 @@ conf_check_deny(struct conf_reader *r)
 	return true;
 }
 
-static bool
+bool
 conf_check(struct conf_reader *r)
 {
 	const struct conf *c = r->conf;
@@ -427,17 +408,26 @@ conf_check(struct conf_reader *r)
 }
 
 struct conf *
+conf_defaults(struct conf_reader *r)
+{
+	size_t i;
+
+	r->conf = xcalloc(1, sizeof(struct conf));
+	for (i = 0; i < conf_nrows; i++)
+		if (!conf_set_value(r, &conf_rows[i], conf_rows[i].def))
+			abort();
+	return r->conf;
+}
+
+struct conf *
 conf_load(const char *file, int argc, char *const *argv, char *why,
     size_t whysize)
 {
-	struct conf_reader r = { .conf = xcalloc(1, sizeof(struct conf)),
-	    .why = why, .whysize = whysize };
-	bool ok = true;
-	size_t i;
+	struct conf_reader r = { .why = why, .whysize = whysize };
+	bool ok;
 
-	for (i = 0; i < NELEM(conf_rows) && ok; i++)
-		ok = conf_set_value(&r, &conf_rows[i], conf_rows[i].def);
-	ok = ok && (file == NULL || conf_read_file(&r, file));
+	conf_defaults(&r);
+	ok = file == NULL || conf_read_file(&r, file);
 	r.file = NULL;
 	if (ok && conf_arguments(&r, argc, argv) && conf_check(&r))
 		return r.conf;
@@ -450,7 +440,7 @@ conf_free(struct conf *c)
 {
 	size_t i;
 
-	for (i = 0; i < NELEM(conf_rows); i++)
+	for (i = 0; i < conf_nrows; i++)
 		switch (conf_rows[i].type) {
 		case CONF_STRING:
 		case CONF_LIST:
@@ -464,141 +454,4 @@ conf_free(struct conf *c)
 			break;
 		}
 	free(c);
-}
-
-/* ---- printing ---- */
-
-/* The largest unit that leaves nothing over. */
-static void
-conf_print_size(long long n, struct buf *out)
-{
-	static const char *const units[] = { "", "kb", "mb", "gb" };
-	size_t i = 0;
-
-	while (n != 0 && n % 1024 == 0 && i + 1 < NELEM(units)) {
-		n /= 1024;
-		i++;
-	}
-	buf_addf(out, "%lld%s", n, units[i]);
-}
-
-static void
-conf_print_ms(long long ms, struct buf *out)
-{
-	if (ms != 0 && ms % 1000 == 0)
-		buf_addf(out, "%llds", ms / 1000);
-	else
-		buf_addf(out, "%lldms", ms);
-}
-
-static void
-conf_print_value(const struct conf *c, const struct conf_row *o,
-    struct buf *out)
-{
-	const void *f = conf_field(c, o);
-	const struct conf_addr *a = f;
-	const char *s, *choice;
-	int i;
-
-	switch (o->type) {
-	case CONF_STRING:
-	case CONF_LIST:
-		s = *(char *const *)f;
-		buf_addf(out, "%s", s != NULL ? s : "");
-		break;
-	case CONF_NUMBER:
-		buf_addf(out, "%lld", *(const long long *)f);
-		break;
-	case CONF_SIZE:
-		conf_print_size(*(const long long *)f, out);
-		break;
-	case CONF_MS:
-		conf_print_ms(*(const long long *)f, out);
-		break;
-	case CONF_BOOL:
-		buf_addf(out, "%s", *(const bool *)f ? "yes" : "no");
-		break;
-	case CONF_ADDR:
-		if (a->host != NULL)
-			buf_addf(out, strchr(a->host, ':') != NULL ?
-			    "[%s]:%d" : "%s:%d", a->host, a->port);
-		break;
-	case CONF_ENUM:
-		choice = o->choices;
-		for (i = *(const int *)f; i > 0; i--)
-			choice += strcspn(choice, " ") + 1;
-		buf_addf(out, "%.*s", (int)strcspn(choice, " "), choice);
-		break;
-	}
-}
-
-/* In quotes, so that it is read back as one word. */
-static void
-conf_quote(const char *p, size_t len, struct buf *out)
-{
-	buf_addf(out, "\"");
-	for (; len > 0; p++, len--) {
-		unsigned char c = (unsigned char)*p;
-
-		if (c == '"' || c == '\\')
-			buf_addf(out, "\\%c", c);
-		else if (c < ' ' || c == 0x7f)
-			buf_addf(out, "\\x%02x", c);
-		else
-			buf_add(out, p, 1);
-	}
-	buf_addf(out, "\"");
-}
-
-static void
-conf_print_quoted(const struct conf *c, const struct conf_row *o,
-    struct buf *out)
-{
-	struct buf v = BUF_INIT;
-	size_t i, n;
-	bool plain;
-
-	conf_print_value(c, o, &v);
-	n = buf_len(&v);
-	plain = n > 0;
-	for (i = 0; i < n; i++)
-		if (buf_data(&v)[i] <= ' ' || strchr("\"'\\#\x7f",
-		    buf_data(&v)[i]) != NULL)
-			plain = false;
-	if (plain || (o->type == CONF_LIST && n > 0))
-		buf_add(out, buf_data(&v), n);
-	else
-		conf_quote(n > 0 ? buf_data(&v) : "", n, out);
-	buf_free(&v);
-}
-
-void
-conf_print(const struct conf *c, struct buf *out)
-{
-	size_t i;
-
-	for (i = 0; i < NELEM(conf_rows); i++) {
-		buf_addf(out, "%s ", conf_rows[i].name);
-		conf_print_quoted(c, &conf_rows[i], out);
-		buf_addf(out, "\n");
-	}
-}
-
-size_t
-conf_get(const struct conf *c, const char *glob, struct buf *out)
-{
-	struct buf v = BUF_INIT;
-	size_t i, n = 0;
-
-	for (i = 0; i < NELEM(conf_rows); i++) {
-		if (fnmatch(glob, conf_rows[i].name, FNM_CASEFOLD) != 0)
-			continue;
-		conf_print_value(c, &conf_rows[i], &v);
-		resp_add_str(out, conf_rows[i].name);
-		resp_add_bulk(out, buf_len(&v) > 0 ? buf_data(&v) : "",
-		    buf_len(&v));
-		buf_free(&v);
-		n++;
-	}
-	return n;
 }

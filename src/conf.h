@@ -4,7 +4,7 @@
  *
  * The syntax is redis.conf's: one option a line, "#" comments, arguments in
  * quotes where needed, "include FILE". A struct conf is made whole, checked
- * whole and never edited afterwards.
+ * whole and never edited afterwards: a change makes a new one.
  */
 #ifndef CONF_H
 #define CONF_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "buf.h"
+#include "util.h"
 
 struct conf_addr {
 	char	*host;		/* NULL: not set */
@@ -57,6 +58,30 @@ void		 conf_free(struct conf *);
 
 /* Appends the whole as a file that conf_load() reads back the same. */
 void		 conf_print(const struct conf *, struct buf *);
+
+/*
+ * The running one with other values, n words of name and value in turns,
+ * checked whole. NULL with why: a bad value, or an option that needs a
+ * restart.
+ */
+struct conf	*conf_with(const struct conf *running, int n,
+		    char *const *word, char *why, size_t whysize);
+
+/*
+ * What of next may be had while running: its RELOAD options, the RESTART
+ * options as they are now. Appends the names of those that differ, as
+ * "port, vip".
+ */
+struct conf	*conf_live(const struct conf *running,
+		    const struct conf *next, struct buf *restart);
+
+/*
+ * Changes the file (by rename, durable) so that it has the RELOAD options'
+ * values; comments and the order of lines stay, as do RESTART options,
+ * which the file may have newer. False with why: nothing was written.
+ */
+bool		 conf_rewrite(const struct conf *, const char *file,
+		    char *why, size_t whysize) MUST_CHECK;
 
 /*
  * Appends, for each option whose name matches the glob (fnmatch, any case),

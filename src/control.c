@@ -612,9 +612,8 @@ control_resolve(const struct conf_addr *a, const char *option,
 	return false;
 }
 
-static void
-control_init_node(struct control *c, const struct record *r,
-    struct epoch promised)
+static struct node_conf
+control_node_conf(const struct control *c)
 {
 	const struct conf *f = c->conf;
 	struct node_conf nc = {
@@ -630,6 +629,23 @@ control_init_node(struct control *c, const struct record *r,
 
 	nc.name[c->me] = f->node;
 	nc.name[SIDE_OTHER(c->me)] = f->peer;
+	return nc;
+}
+
+void
+control_set_conf(struct control *c, const struct conf *conf)
+{
+	c->conf = conf;
+	c->node.conf = control_node_conf(c);
+	control_poke(c);
+}
+
+static void
+control_init_node(struct control *c, const struct record *r,
+    struct epoch promised)
+{
+	struct node_conf nc = control_node_conf(c);
+
 	node_watch = control_log_state;
 	node_init(&c->node, &nc, r, promised, control_ms(mono_now()));
 }

@@ -69,6 +69,8 @@ struct control	*control_new(struct loop *, const struct conf *,
 		    struct gate *, struct hold *, struct epoch_store *,
 		    const struct control_ops *, char *why, size_t whysize);
 void		 control_free(struct control *);
+/* A new configuration is in force; it outlives its use here. */
+void		 control_set_conf(struct control *, const struct conf *);
 
 /* The addresses of both Redis by side, for the data plane. */
 const struct conn_addr	*control_redis_addrs(const struct control *);

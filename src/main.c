@@ -22,7 +22,8 @@
 struct main {
 	struct event_base	*base;
 	struct loop		*loop;
-	struct conf		*conf;
+	struct settings		*settings;
+	const struct conf	*conf;		/* what is in force */
 	struct gate		*gate;
 	struct epoch_store	*store;
 	struct clients		*clients;
@@ -95,17 +96,21 @@ main_on_end_signal(evutil_socket_t signal, short what, void *arg)
 	main_end(arg);
 }
 
+/* Rotated logs first, so that what the reload says is in the new one. */
 static void
 main_on_hup(evutil_socket_t signal, short what, void *arg)
 {
+	struct main *m = arg;
+	char text[512];
+
 	(void)signal;
 	(void)what;
-	(void)arg;
 	service_reloading();
 	if (log_reopen())
 		log_info("main: the log is opened anew");
 	else
 		log_warn("main: log-file cannot be opened anew");
+	settings_reload(m->settings, text, sizeof(text));
 	service_ready();
 }
 
@@ -141,6 +146,36 @@ main_serve(struct main *m)
 }
 
 /* ---- wiring ---- */
+
+/* Each client takes two descriptors. */
+static void
+main_raise_limits(const struct conf *f)
+{
+	struct rlimit l;
+	rlim_t want = (rlim_t)f->maxclients * 2 + 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur >= want)
+		return;
+	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
+	if (setrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur < want)
+		log_warnx("main: %llu descriptors are allowed, maxclients "
+		    "%lld needs %llu: raise LimitNOFILE",
+		    (unsigned long long)l.rlim_cur, f->maxclients,
+		    (unsigned long long)want);
+}
+
+/* A new configuration: every part that can follow does. */
+static void
+main_on_settings(const struct conf *conf, void *arg)
+{
+	struct main *m = arg;
+
+	m->conf = conf;
+	log_set_level((enum log_level)conf->log_level);
+	main_raise_limits(conf);
+	clients_set_conf(m->clients, conf);
+	control_set_conf(m->control, conf);
+}
 
 static void
 main_on_let_go(void *arg)
@@ -188,8 +223,9 @@ static bool
 main_start(struct main *m, char *why, size_t whysize)
 {
 	struct control_ops ops = { .let_go = main_on_let_go, .arg = m };
-	struct admin_env env = { .loop = m->loop, .conf = m->conf,
-	    .gate = m->gate, .shutdown = main_end, .arg = m };
+	struct admin_env env = { .loop = m->loop,
+	    .settings = m->settings, .gate = m->gate,
+	    .shutdown = main_end, .arg = m };
 
 	m->clients = clients_new(m->loop, m->gate, m->conf);
 	if (m->conf->peer != NULL && (m->store = epoch_open(
@@ -203,6 +239,7 @@ main_start(struct main *m, char *why, size_t whysize)
 	env.clients = m->clients;
 	env.control = m->control;
 	m->admin = admin_new(&env, why, whysize);
+	settings_watch(m->settings, main_on_settings, m);
 	return m->admin != NULL && main_listen(m, why, whysize);
 }
 
@@ -245,30 +282,14 @@ main_free(struct main *m)
 		event_free(m->on_look);
 	event_base_free(m->base);
 	libevent_global_shutdown();
-	conf_free(m->conf);
-}
-
-/* Each client takes two descriptors. */
-static void
-main_raise_limits(const struct conf *f)
-{
-	struct rlimit l;
-	rlim_t want = (rlim_t)f->maxclients * 2 + 256;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur >= want)
-		return;
-	l.rlim_cur = l.rlim_max < want ? l.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur < want)
-		log_warnx("main: %llu descriptors are allowed, maxclients "
-		    "%lld needs %llu: raise LimitNOFILE",
-		    (unsigned long long)l.rlim_cur, f->maxclients,
-		    (unsigned long long)want);
+	settings_free(m->settings);
 }
 
 static int
-main_run(struct conf *conf)
+main_run(struct settings *settings)
 {
-	struct main m = { .conf = conf };
+	const struct conf *conf = settings_conf(settings);
+	struct main m = { .settings = settings, .conf = conf };
 	char why[512];
 	int status = 0;
 
@@ -364,5 +385,5 @@ main(int argc, char **argv)
 	}
 	if (!log_open((enum log_level)conf->log_level, conf->log_file))
 		fatal("main: log-file %s cannot be opened", conf->log_file);
-	return main_run(conf);
+	return main_run(settings_new(conf, file, argc - i, argv + i));
 }
