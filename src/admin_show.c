@@ -130,7 +130,8 @@ admin_info_pair(const struct admin_env *e, const struct control_view *v,
 		r = &v->node->record;
 		buf_addf(out, "state:%s\r\nleader:%s\r\nepoch:%" PRIu64
 		    "\r\nseq:%" PRIu64 "\r\nprimary:%s\r\nfresh:%s%s%s\r\n"
-		    "serving:%s\r\npeer:%s\r\npeer_linked:%s\r\nwhy:%s\r\n",
+		    "serving:%s\r\npeer:%s\r\npeer_linked:%s\r\n"
+		    "vip_clients:%zu\r\npeer_vip_clients:%zu\r\nwhy:%s\r\n",
 		    node_state_name(v->node->state),
 		    admin_node(v, admin_leader(v)), r->epoch.number, r->seq,
 		    r->epoch.number > 0 ? admin_node(v, r->primary) : "",
@@ -138,7 +139,8 @@ admin_info_pair(const struct admin_env *e, const struct control_view *v,
 		    r->fresh == 3 ? "," : "",
 		    r->fresh & SIDE_BIT(SIDE_B) ? admin_node(v, SIDE_B) : "",
 		    admin_node(v, o->writes), admin_peer_word(v),
-		    admin_yes(v->peer_linked), v->node->why);
+		    admin_yes(v->peer_linked), v->vip_clients,
+		    v->peer_vip_clients, v->node->why);
 	}
 	admin_info_redis(v, SIDE_A, out);
 	admin_info_redis(v, SIDE_B, out);

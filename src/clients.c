@@ -32,6 +32,8 @@ struct clients {
 	struct evconnlistener		*listener[CLIENTS_LISTENERS];
 	size_t				 listeners;
 	struct event			*accept_again;
+	clients_moved_fn		*moved;
+	void				*moved_arg;
 };
 
 static struct clients *
@@ -41,11 +43,26 @@ clients_of(struct client_env *env)
 }
 
 static void
+clients_tell(struct clients *cs, const struct clients_entry *e, bool came)
+{
+	if (cs->moved != NULL)
+		cs->moved(client_facts(e->client).conn, came, cs->moved_arg);
+}
+
+void
+clients_watch(struct clients *cs, clients_moved_fn *fn, void *arg)
+{
+	cs->moved = fn;
+	cs->moved_arg = arg;
+}
+
+static void
 clients_gone(struct client_env *env, void *owner)
 {
 	struct clients *cs = clients_of(env);
 	struct clients_entry *e = owner;
 
+	clients_tell(cs, e, false);
 	TAILQ_REMOVE(&cs->all, e, link);
 	cs->count--;
 	free(e);
@@ -248,6 +265,7 @@ clients_on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	TAILQ_INSERT_TAIL(&cs->all, e, link);
 	cs->count++;
 	e->client = client_new(&cs->env, fd, ++cs->last_id, e);
+	clients_tell(cs, e, true);
 }
 
 static void
@@ -319,20 +337,16 @@ clients_listen(struct clients *cs, const struct conn_addr *a)
  * the VIP's new holder.
  */
 size_t
-clients_farewell(struct clients *cs, const char *vip)
+clients_farewell(struct clients *cs, const struct conn_addr *vip)
 {
 	struct clients_entry *e, *next;
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
-	size_t n = 0, len = strlen(vip);
+	size_t n = 0;
 
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
 		struct client_facts f = client_facts(e->client);
-		const char *local = conn_local(f.conn)->text;
 
-		if (*local == '[')
-			local++;
-		if (strncmp(local, vip, len) != 0 ||
-		    (local[len] != ':' && local[len] != ']'))
+		if (strcmp(conn_local(f.conn)->text, vip->text) != 0)
 			continue;
 		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
 		    sizeof(reset));

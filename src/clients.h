@@ -30,7 +30,11 @@ bool	clients_listen(struct clients *, const struct conn_addr *) MUST_CHECK;
  * the VIP as sender if the process may (CAP_NET_ADMIN), so that they notice
  * at once. Returns how many.
  */
-size_t	clients_farewell(struct clients *, const char *vip);
+size_t	clients_farewell(struct clients *, const struct conn_addr *vip);
+
+/* Told of each client when it came, and when it has gone. */
+typedef void clients_moved_fn(const struct conn *, bool came, void *arg);
+void	clients_watch(struct clients *, clients_moved_fn *, void *arg);
 
 size_t	clients_count(const struct clients *);
 struct hold	*clients_hold(struct clients *);

@@ -442,6 +442,7 @@ control_look_vip(struct control *c)
 	struct vip_facts f;
 	enum vip_event e;
 	enum vip_state was = c->vip.state;
+	enum vip_callers callers = c->vip.callers;
 
 	control_vip_facts(c, &f);
 	e = vip_look(&c->vip, &f);
@@ -452,6 +453,9 @@ control_look_vip(struct control *c)
 		vrrp_track(c->vrrp, c->vip.value);
 	if (vip_lets_go(&c->vip, &f))
 		c->ops.let_go(c->ops.arg);
+	if (callers == VIP_CALLERS_NONE && c->vip.callers ==
+	    VIP_CALLERS_HERE && c->clients != NULL)
+		control_clients_tickle(c);
 	if (e != VIP_NOTHING)
 		control_wish_vip(c, e);
 }
@@ -516,6 +520,16 @@ control_on_poke(void *arg)
 }
 
 static void
+control_on_peer(void *arg)
+{
+	struct control *c = arg;
+
+	if (c->clients != NULL)
+		control_clients_on_peer(c);
+	control_poke(c);
+}
+
+static void
 control_on_beat(struct control *c, const struct msg *m)
 {
 	if (c->heard.session != 0 && m->session != c->heard.session)
@@ -553,6 +567,10 @@ control_on_message(const struct msg *m, void *arg)
 		node_commit_answered(&c->node, m->type == MSG_ACCEPTED,
 		    &m->record);
 		control_run(c);
+		return;
+	case MSG_CLIENTS:
+		if (c->clients != NULL)
+			control_clients_message(c, m);
 		return;
 	default:
 		control_wish_message(c, m);
@@ -726,7 +744,7 @@ control_start_peer(struct control *c, char *why, size_t whysize)
 		return false;
 	o.secret = secret;
 	c->peer = peer_new(loop_base(c->loop), &o, control_on_message,
-	    control_on_poke, c);
+	    control_on_peer, c);
 	if (c->peer == NULL)
 		snprintf(why, whysize, "cannot listen on %s for the peer: %s",
 		    o.bind.text, strerror(errno));
@@ -742,6 +760,8 @@ control_start_vrrp(struct control *c, char *why, size_t whysize)
 	    .instance = c->conf->vrrp_instance, .fifo = c->conf->vrrp_fifo,
 	    .track_file = c->conf->vrrp_track_file };
 
+	if (c->conf->vip != NULL)
+		control_clients_start(c);
 	c->vrrp = vrrp_new(loop_base(c->loop), &o, control_on_poke, c, why,
 	    whysize);
 	return c->vrrp != NULL;
@@ -818,6 +838,7 @@ control_free(struct control *c)
 		if (c->redis[s] != NULL)
 			redis_free(c->redis[s]);
 	}
+	control_clients_free(c);
 	if (c->peer != NULL)
 		peer_free(c->peer);
 	if (c->vrrp != NULL)
@@ -845,6 +866,8 @@ control_view(const struct control *c)
 		.node = &c->node, .vip = &c->vip,
 		.vrrp = c->vrrp != NULL ? vrrp_view(c->vrrp) : NULL,
 		.redis = { c->redis[SIDE_A], c->redis[SIDE_B] },
+		.vip_clients = control_clients_here(c),
+		.peer_vip_clients = control_clients_there(c),
 		.peer_linked = c->peer != NULL && peer_linked(c->peer),
 		.switches = c->sw, .nswitches = c->nsw,
 		.lost_writes = c->lost_writes, .lost_bytes = c->lost_bytes,

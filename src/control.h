@@ -55,6 +55,8 @@ struct control_view {
 	const struct vrrp_view	*vrrp;		/* NULL: nothing is watched */
 	const struct redis	*redis[2];	/* by side; NULL: none */
 	bool			 peer_linked;
+	size_t			 vip_clients;	/* that came by the VIP here */
+	size_t			 peer_vip_clients;	/* and there */
 	const struct control_switch *switches;	/* newest first */
 	unsigned		 nswitches;
 	uint64_t		 lost_writes;	/* sums over all switches */
@@ -88,6 +90,13 @@ void	control_promote(struct control *, const char *node, control_done_fn *,
 	    void *arg);
 /* The one who asked is gone: fn is not called any more. */
 void	control_forget(struct control *, void *arg);
+
+/*
+ * Somebody, "host:port", came by the VIP or has left again: told to the peer,
+ * which may have to tell them that this node is gone.
+ */
+void	control_client_came(struct control *, const char *addr);
+void	control_client_left(struct control *, const char *addr);
 
 /* keepalived's words by way of a script. False: not our instance. */
 bool	control_notify(struct control *, const struct vrrp_line *);

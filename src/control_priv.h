@@ -63,6 +63,7 @@ struct control {
 	struct vrrp		*vrrp;
 	struct node		 node;
 	struct vip		 vip;
+	struct control_clients	*clients;	/* NULL: no VIP, or no peer */
 	struct mono		 started;
 	uint64_t		 session;
 
@@ -103,6 +104,15 @@ void	control_poke(struct control *);
 /* control_redis.c */
 void	control_order_redis(struct control *, enum node_order_kind,
 	    enum side);
+
+/* control_clients.c */
+void	control_clients_start(struct control *);
+void	control_clients_free(struct control *);
+void	control_clients_on_peer(struct control *);
+void	control_clients_message(struct control *, const struct msg *);
+void	control_clients_tickle(struct control *);
+size_t	control_clients_here(const struct control *);
+size_t	control_clients_there(const struct control *);
 
 /* control_wish.c */
 void	control_wish_message(struct control *, const struct msg *);

@@ -24,6 +24,7 @@ struct main {
 	struct loop		*loop;
 	struct settings		*settings;
 	const struct conf	*conf;		/* what is in force */
+	struct conn_addr	 vip;		/* len 0: none */
 	struct gate		*gate;
 	struct epoch_store	*store;
 	struct clients		*clients;
@@ -181,20 +182,34 @@ static void
 main_on_let_go(void *arg)
 {
 	struct main *m = arg;
-	size_t n = clients_farewell(m->clients, m->conf->vip);
+	size_t n = clients_farewell(m->clients, &m->vip);
 
 	if (n > 0)
 		log_info("clients: the VIP has left, %zu closed", n);
 }
 
-static bool
-main_listen_at(struct main *m, const char *host, char *why, size_t whysize)
+/* Those who come by the VIP are told to control, and those who left. */
+static void
+main_on_client(const struct conn *conn, bool came, void *arg)
 {
-	struct conn_addr a;
+	struct main *m = arg;
+
+	if (strcmp(conn_local(conn)->text, m->vip.text) != 0)
+		return;
+	if (came)
+		control_client_came(m->control, conn_peer(conn)->text);
+	else
+		control_client_left(m->control, conn_peer(conn)->text);
+}
+
+static bool
+main_listen_at(struct main *m, const char *host, struct conn_addr *a,
+    char *why, size_t whysize)
+{
 	const char *reason = NULL;
 
-	if (conn_resolve(host, (int)m->conf->port, &a, &reason) &&
-	    clients_listen(m->clients, &a))
+	if (conn_resolve(host, (int)m->conf->port, a, &reason) &&
+	    clients_listen(m->clients, a))
 		return true;
 	snprintf(why, whysize, "cannot listen for clients at %s port %lld: "
 	    "%s%s", host, m->conf->port, reason != NULL ? reason :
@@ -208,13 +223,14 @@ static bool
 main_listen(struct main *m, char *why, size_t whysize)
 {
 	char *words, *host, *next;
+	struct conn_addr a;
 	bool ok = m->conf->vip == NULL ||
-	    main_listen_at(m, m->conf->vip, why, whysize);
+	    main_listen_at(m, m->conf->vip, &m->vip, why, whysize);
 
 	words = xstrdup(m->conf->bind);
 	for (host = strtok_r(words, " ", &next); host != NULL && ok;
 	    host = strtok_r(NULL, " ", &next))
-		ok = main_listen_at(m, host, why, whysize);
+		ok = main_listen_at(m, host, &a, why, whysize);
 	free(words);
 	return ok;
 }
@@ -235,6 +251,7 @@ main_start(struct main *m, char *why, size_t whysize)
 	    clients_hold(m->clients), m->store, &ops, why, whysize);
 	if (m->control == NULL)
 		return false;
+	clients_watch(m->clients, main_on_client, m);
 	clients_set_redis(m->clients, control_redis_addrs(m->control));
 	env.clients = m->clients;
 	env.control = m->control;

@@ -12,7 +12,7 @@ static const char *const msg_names[] = {
 	[MSG_WELCOME] = "WELCOME", [MSG_BEAT] = "BEAT",
 	[MSG_COMMIT] = "COMMIT", [MSG_ACCEPTED] = "ACCEPTED",
 	[MSG_REFUSED] = "REFUSED", [MSG_WANT] = "WANT",
-	[MSG_WANTED] = "WANTED",
+	[MSG_WANTED] = "WANTED", [MSG_CLIENTS] = "CLIENTS",
 };
 
 const char *
@@ -29,7 +29,8 @@ enum msg_kind {
 	MSG_K_I64,
 	MSG_K_BOOL,
 	MSG_K_UNSIGNED,	/* unsigned, 0 to max */
-	MSG_K_RECORD	/* struct record as text, with has_record */
+	MSG_K_RECORD,	/* struct record as text, with has_record */
+	MSG_K_BYTES	/* struct msg_bytes of at most size */
 };
 
 struct msg_field {
@@ -74,11 +75,14 @@ FIELD("base-seq", U64, base_seq, 0, M(COMMIT)),
 FIELD("id", U64, id, 0, M(WANT) | M(WANTED)),
 FIELD("ok", BOOL, ok, 0, M(WANTED)),
 FIELD("text", STRING, text, MSG_TEXT, M(WANT) | M(WANTED)),
+FIELD("all", BOOL, all, 0, M(CLIENTS)),
+FIELD("clients", BYTES, clients, MSG_CLIENTS_MAX, M(CLIENTS)),
 };
 #undef FIELD
 #undef M
 
-static size_t
+/* The value as text: in out, or where it stands. */
+static struct msg_bytes
 msg_value(const struct msg *m, const struct msg_field *f, char *out,
     size_t size)
 {
@@ -86,6 +90,8 @@ msg_value(const struct msg *m, const struct msg_field *f, char *out,
 	int n = 0;
 
 	switch (f->kind) {
+	case MSG_K_BYTES:
+		return *(const struct msg_bytes *)p;
 	case MSG_K_STRING:
 		n = snprintf(out, size, "%s", (const char *)p);
 		break;
@@ -105,10 +111,12 @@ msg_value(const struct msg *m, const struct msg_field *f, char *out,
 		n = snprintf(out, size, "%d", *(const bool *)p);
 		break;
 	case MSG_K_RECORD:
-		return m->has_record ?
-		    record_encode(p, (struct epoch){ 0, SIDE_A }, out) : 0;
+		if (m->has_record)
+			n = (int)record_encode(p, (struct epoch){ 0, SIDE_A },
+			    out);
+		break;
 	}
-	return (size_t)n;
+	return (struct msg_bytes){ out, (size_t)n };
 }
 
 void
@@ -116,7 +124,8 @@ msg_encode(const struct msg *m, struct buf *out)
 {
 	char value[RECORD_TEXT];
 	const struct msg_field *f;
-	size_t n = 1, i, len;
+	struct msg_bytes v;
+	size_t n = 1, i;
 
 	for (i = 0; i < NELEM(msg_fields); i++)
 		if (msg_fields[i].in & (1u << m->type))
@@ -127,9 +136,9 @@ msg_encode(const struct msg *m, struct buf *out)
 		f = &msg_fields[i];
 		if (!(f->in & (1u << m->type)))
 			continue;
-		len = msg_value(m, f, value, sizeof(value));
+		v = msg_value(m, f, value, sizeof(value));
 		resp_add_str(out, f->name);
-		resp_add_bulk(out, value, len);
+		resp_add_bulk(out, v.p, v.len);
 	}
 }
 
@@ -160,6 +169,10 @@ msg_read(struct msg *m, const struct msg_field *f, const char *p, size_t len)
 	}
 	if (f->kind == MSG_K_RECORD)
 		return msg_read_record(m, p, len);
+	if (f->kind == MSG_K_BYTES) {
+		*(struct msg_bytes *)to = (struct msg_bytes){ p, len };
+		return len <= f->size;
+	}
 	if (f->kind == MSG_K_U64) {
 		if (len == 0 || len >= sizeof(text) || *p < '0' || *p > '9')
 			return false;

@@ -17,6 +17,7 @@
 #define MSG_PROTOCOL	1
 #define MSG_FIELDS	64		/* no message has more */
 #define MSG_TEXT	256
+#define MSG_CLIENTS_MAX	32768		/* bytes of a list of clients */
 
 enum msg_type {
 	MSG_CHALLENGE,	/* to whoever connected: nonce */
@@ -27,7 +28,14 @@ enum msg_type {
 	MSG_ACCEPTED,	/* it is durable here */
 	MSG_REFUSED,	/* it is not accepted; mine is this */
 	MSG_WANT,	/* an operator's order that was given to me */
-	MSG_WANTED	/* what became of it */
+	MSG_WANTED,	/* what became of it */
+	MSG_CLIENTS	/* who came by the VIP, and who has left */
+};
+
+/* Bytes that are somebody else's: of a decoded one, the parts'. */
+struct msg_bytes {
+	const char	*p;
+	size_t		 len;
 };
 
 struct msg {
@@ -62,6 +70,10 @@ struct msg {
 	uint64_t		 id;
 	bool			 ok;
 	char			 text[MSG_TEXT];
+
+	/* CLIENTS: "+host:port " who came, "-host:port " who left, in order */
+	bool			 all;	/* these are all; forget the others */
+	struct msg_bytes	 clients;
 };
 
 /* Appends the message. */

@@ -464,12 +464,18 @@ peer_free(struct peer *p)
 	errno = saved;
 }
 
+bool
+peer_sends(const struct peer *p)
+{
+	return p->out != NULL && p->out->state == PEER_PROVEN;
+}
+
 void
 peer_send(struct peer *p, const struct msg *m)
 {
 	struct evbuffer *out;
 
-	if (p->out == NULL || p->out->state != PEER_PROVEN)
+	if (!peer_sends(p))
 		return;
 	out = bufferevent_get_output(p->out->bev);
 	if (evbuffer_get_length(out) > PEER_OUTPUT_MAX) {
@@ -505,6 +511,5 @@ peer_refused(const struct peer *p)
 bool
 peer_linked(const struct peer *p)
 {
-	return p->out != NULL && p->out->state == PEER_PROVEN &&
-	    peer_hears(p);
+	return peer_sends(p) && peer_hears(p);
 }

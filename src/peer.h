@@ -46,6 +46,8 @@ void		 peer_send(struct peer *, const struct msg *);
 struct mono	 peer_heard(const struct peer *);	/* 0: never */
 /* Nothing listens at its address, and nothing of it is connected here. */
 bool		 peer_refused(const struct peer *);
+/* Does what is sent now leave? */
+bool		 peer_sends(const struct peer *);
 /* Both ways stand. */
 bool		 peer_linked(const struct peer *);
 

@@ -85,7 +85,8 @@ sub why_no_namespaces
 # ---- life ----
 
 # conf: further lines of holdover.conf; holdover => 0: keepalived and Redis
-# alone; keep => 1: the folder stays; quiet => 1: no word about where it is
+# alone; keep => 1: the folder stays; quiet => 1: no word about where it is;
+# through => [program, ...]: what starts Holdover
 sub new
 {
 	my ($class, %opt) = @_;
@@ -468,8 +469,8 @@ sub start_holdover
 	my ($self, $name) = @_;
 	my $n = $self->{node}{$name};
 
-	$self->spawn($name, 'holdover', build() . '/holdover',
-	    "$self->{dir}/$name/holdover.conf");
+	$self->spawn($name, 'holdover', @{$self->{through} // []},
+	    build() . '/holdover', "$self->{dir}/$name/holdover.conf");
 	# It makes the FIFO before it serves the admin port.
 	$self->wait_until("Holdover on $name answers", 10,
 	    sub { $self->info($name) });
@@ -659,6 +660,25 @@ sub vip_holder
 	return @holder ? join ',', @holder : undef;
 }
 
+# When the VIP last came to a node since that time, in us; undef: it did not.
+sub vip_came_us
+{
+	my ($self, $since) = @_;
+	my $came;
+
+	return unless $self->netns && $self->{holdover};
+	for my $name ($self->nodes) {
+		open my $f, '<', "$self->{dir}/$name/log/holdover.log" or next;
+		for (grep { /vrrp: the VIP is here/ } <$f>) {
+			my ($y, $mon, $d, $h, $min, $s, $ms) = /(\d+)/g;
+			my $t = POSIX::mktime($s, $min, $h, $d, $mon - 1,
+			    $y - 1900) + $ms / 1000;
+			$came = $t if $t >= $since && $t > ($came // 0);
+		}
+	}
+	return defined $came ? $came * 1e6 : undef;
+}
+
 # The primary that both Holdovers name, or the one that lives.
 sub primary
 {
@@ -809,6 +829,47 @@ sub stop_writers
 	$self->wait_until('writers have ended', 15, sub {
 		!$self->running('client', 'writers') });
 	return $self->writers;
+}
+
+# ---- clients that wait ----
+
+# Says "ready" when it has its answer to the first words, or when there are
+# none when it is connected; then "reset" or "closed", and how many ms it was
+# so, when it learns that the connection is over.
+my $idle = <<'EOT';
+use strict; use warnings; use IO::Socket::INET; use Time::HiRes qw(time);
+my ($addr, $port, $answer, @words) = @ARGV;
+$| = 1;
+my $s = IO::Socket::INET->new(PeerAddr => $addr, PeerPort => $port)
+    or die "connect: $!\n";
+syswrite $s, '*' . @words . "\r\n" . join '', map { '$' . length($_) .
+    "\r\n$_\r\n" } @words if @words;
+sysread $s, my $got, 4096 if $answer;
+print "ready\n";
+my $n = sysread $s, $got, 4096;
+printf "%s %.3f\n", defined $n ? $n ? "got $got" : 'closed' : 'reset', time;
+EOT
+
+# A client of the VIP that only waits. answer: whether the words have one.
+sub start_idle
+{
+	my ($self, $what, $answer, @words) = @_;
+
+	$self->spawn('client', $what, $^X, '-e', $idle,
+	    $self->client_address, $answer, @words);
+	$self->wait_until("$what waits", 10, sub {
+		$self->idle($what) =~ /^ready$/m });
+	return;
+}
+
+# What it has said up to now.
+sub idle
+{
+	my ($self, $what) = @_;
+
+	open my $f, '<', "$self->{dir}/client/log/$what.out" or return '';
+	local $/;
+	return <$f> // '';
 }
 
 # Reads every acknowledged write back, through the VIP.

@@ -120,6 +120,10 @@ sub step
 	my $after = $lab->writers;
 	my %r = (name => $name, longest_us => $us, seconds => $seconds,
 	    words => {}, begin_us => $begin_us, %more);
+	# How long it took beyond VRRP's own time, where the VIP moved.
+	my $vip = $lab->vip_came_us($begin);
+	$r{beyond_us} = $after->{previous_start_real_us} + $us - $vip
+	    if defined $vip;
 	for (qw(acknowledged errors cuts timeouts connect_failures
 	    connect_timeouts)) {
 		$r{$_} = ($after->{$_} // 0) - ($before->{$_} // 0);
@@ -326,9 +330,11 @@ sub line
 {
 	my ($s) = @_;
 
-	return sprintf '%-24s longest stretch %7.1f ms, errors %s, cut %d, '
-	    . 'time-outs %d', $s->{name}, $s->{longest_us} / 1000, words($s),
-	    $s->{cuts}, $s->{timeouts} + $s->{connect_timeouts};
+	return sprintf '%-24s longest stretch %7.1f ms%s, errors %s, cut %d, '
+	    . 'time-outs %d', $s->{name}, $s->{longest_us} / 1000,
+	    defined $s->{beyond_us} ? sprintf(' (%.1f after the VIP came)',
+	    $s->{beyond_us} / 1000) : '', words($s), $s->{cuts},
+	    $s->{timeouts} + $s->{connect_timeouts};
 }
 
 1;
