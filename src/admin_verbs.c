@@ -315,6 +315,39 @@ admin_show(struct admin_conn *c, const struct admin_args *a)
 }
 
 static void
+admin_client_list(struct admin_conn *c, const struct admin_args *a)
+{
+	struct buf text = BUF_INIT;
+
+	(void)a;
+	clients_list(c->admin->env.clients, &text);
+	admin_text(c, &text);
+}
+
+static void
+admin_client_kill(struct admin_conn *c, const struct admin_args *a)
+{
+	const char *what = a->argv[3];
+	bool by_id = strcasecmp(a->argv[2], "ID") == 0;
+	long long id = 0;
+
+	if ((!by_id && strcasecmp(a->argv[2], "ADDR") != 0) || (by_id &&
+	    (!util_number(what, strlen(what), &id) || id <= 0))) {
+		resp_add_error(&c->out, "ERR the syntax is CLIENT KILL ID "
+		    "NUMBER | ADDR HOST:PORT");
+		return;
+	}
+	if (clients_kill(c->admin->env.clients, (uint64_t)id,
+	    by_id ? NULL : what) == 0) {
+		resp_add_error(&c->out, "ERR no client is connected with this "
+		    "%s; see CLIENT LIST", by_id ? "id" : "address");
+		return;
+	}
+	log_info("admin: CLIENT KILL %s %s", by_id ? "ID" : "ADDR", what);
+	resp_add_simple(&c->out, "OK");
+}
+
+static void
 admin_pause(struct admin_conn *c, const struct admin_args *a)
 {
 	const struct admin_env *e = &c->admin->env;

@@ -1,5 +1,6 @@
 #include "client.h"
 
+#include <sys/socket.h>
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@
  */
 #define CLIENT_AHEAD		(1024 * 1024)
 #define CLIENT_AHEAD_HELD	(64 * 1024)
+
+/* What a client sent and will not be read is dropped up to this. */
+#define CLIENT_DISCARD		(16 * 1024 * 1024)
 
 /* After a connection to Redis failed, it is tried again this much later. */
 #define CLIENT_RETRY_MS		20
@@ -185,13 +189,22 @@ client_cut(struct client *c, const char *what)
 	client_end(c, "%s", what);
 }
 
-/* Ends a client that is leaving and has got all its answers. */
+/*
+ * Ends a client that is leaving and has got all its answers. Bytes that
+ * nobody read would make a reset of the close, and the last answers might
+ * not arrive.
+ */
 static void
 client_check_left(struct client *c)
 {
-	if (c->state == CLIENT_LEAVING && TAILQ_EMPTY(&c->reqs) &&
-	    conn_pending(c->conn) == 0)
-		client_end(c, "it left");
+	if (c->state != CLIENT_LEAVING || !TAILQ_EMPTY(&c->reqs) ||
+	    conn_pending(c->conn) > 0)
+		return;
+	if (recv(conn_fd(c->conn), NULL, CLIENT_DISCARD,
+	    MSG_TRUNC | MSG_DONTWAIT) > 0)
+		log_debug("client: %s, what it sent last is dropped",
+		    conn_peer(c->conn)->text);
+	client_end(c, "it left");
 }
 
 /* Not read any more; what was not sent to Redis never will be. */
@@ -986,26 +999,32 @@ client_on_sent(void *arg)
 }
 
 /*
- * The client closed its side. What Redis has already is answered, as Redis
- * itself would; but a command that blocks would eat an element that nobody
- * gets.
+ * What Redis has already is answered, as Redis itself would; but a command
+ * that blocks would eat an element that nobody gets.
  */
-static void
-client_on_end(void *arg, int error)
+void
+client_finish(struct client *c)
 {
-	struct client *c = arg;
 	const struct req *r;
 
-	if (error != 0) {
-		client_end(c, "%s", strerror(error));
-		return;
-	}
 	TAILQ_FOREACH(r, &c->reqs, of_client)
 		if (r->state == REQ_SENT && (r->cmd->flags & CMD_BLOCKS)) {
 			client_end(c, "it left while blocked");
 			return;
 		}
 	client_leave(c);
+}
+
+/* The client closed its side. */
+static void
+client_on_end(void *arg, int error)
+{
+	struct client *c = arg;
+
+	if (error != 0)
+		client_end(c, "%s", strerror(error));
+	else
+		client_finish(c);
 }
 
 static const struct conn_ops client_conn_ops = {

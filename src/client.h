@@ -63,6 +63,12 @@ struct client	*client_new(struct client_env *, int fd, uint64_t id,
  */
 void		 client_end(struct client *, const char *, ...) PRINTF(2, 3);
 
+/*
+ * It gets no more than the answers to what was sent for it, then it ends. What
+ * waits is dropped and never runs.
+ */
+void		 client_finish(struct client *);
+
 /* The gate changed. */
 void		 client_on_gate(struct client *);
 

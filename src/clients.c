@@ -196,6 +196,24 @@ clients_answer_kill(struct clients *cs, struct client *me,
 	return !suicide;
 }
 
+size_t
+clients_kill(struct clients *cs, uint64_t id, const char *addr)
+{
+	struct clients_entry *e, *next;
+	size_t n = 0;
+
+	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
+		struct client_facts f = client_facts(e->client);
+
+		if ((id != 0 && f.id != id) || (addr != NULL &&
+		    strcmp(addr, conn_peer(f.conn)->text) != 0))
+			continue;
+		client_end(e->client, "killed by an operator");
+		n++;
+	}
+	return n;
+}
+
 static bool
 clients_answer(struct client_env *env, struct client *c, const struct req *r,
     struct buf *out)
@@ -356,6 +374,23 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 	return n;
 }
 
+static void
+clients_unlisten(struct clients *cs)
+{
+	while (cs->listeners > 0)
+		evconnlistener_free(cs->listener[--cs->listeners]);
+}
+
+void
+clients_finish(struct clients *cs)
+{
+	struct clients_entry *e, *next;
+
+	clients_unlisten(cs);
+	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
+		client_finish(e->client);
+}
+
 /* ---- configuration ---- */
 
 /* The commands of a row that client-deny's words name. */
@@ -424,10 +459,8 @@ void
 clients_free(struct clients *cs)
 {
 	struct clients_entry *e;
-	size_t i;
 
-	for (i = 0; i < cs->listeners; i++)
-		evconnlistener_free(cs->listener[i]);
+	clients_unlisten(cs);
 	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
 		client_end(e->client, "Holdover stops");
 	event_free(cs->accept_again);

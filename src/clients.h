@@ -36,6 +36,18 @@ size_t	clients_farewell(struct clients *, const struct conn_addr *vip);
 typedef void clients_moved_fn(const struct conn *, bool came, void *arg);
 void	clients_watch(struct clients *, clients_moved_fn *, void *arg);
 
+/*
+ * Accepts nobody any more, and ends each client when what was sent for it
+ * is answered; clients_count() says how many are left.
+ */
+void	clients_finish(struct clients *);
+
+/*
+ * Ends the client of that id (0: any) and that address (NULL: any). Returns
+ * how many.
+ */
+size_t	clients_kill(struct clients *, uint64_t id, const char *addr);
+
 size_t	clients_count(const struct clients *);
 struct hold	*clients_hold(struct clients *);
 

@@ -19,6 +19,16 @@
 /* A handover at the end may take that long; then it ends all the same. */
 #define MAIN_HANDOVER_MS	5000
 
+/* How often it is looked whether the last client has gone. */
+#define MAIN_LOOK_MS		5
+
+/* Of the end, which begins with a signal or SHUTDOWN. */
+enum main_state {
+	MAIN_SERVING,
+	MAIN_HANDING_OVER,	/* the VIP, and the primary with it */
+	MAIN_DRAINING		/* answers in flight are awaited */
+};
+
 struct main {
 	struct event_base	*base;
 	struct loop		*loop;
@@ -32,7 +42,9 @@ struct main {
 	struct admin		*admin;
 	struct event		*on_signal[3];
 	struct event		*on_look;	/* NULL: no systemd */
-	bool			 ending;
+	struct event		*on_step;	/* of the end */
+	enum main_state		 state;
+	struct mono		 drain_until;
 };
 
 static void
@@ -47,45 +59,81 @@ main_usage(FILE *f)
 /* ---- the end ---- */
 
 static void
-main_stop(struct main *m)
+main_next(struct main *m, enum main_state state, int64_t ms)
 {
-	struct timeval soon = { 0, 50 * 1000 };
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
-	/* A moment for what has just been written. */
-	event_base_loopexit(m->base, &soon);
+	m->state = state;
+	if (event_add(m->on_step, &tv) == -1)
+		fatalx("main: out of memory");
+}
+
+/*
+ * Nobody is accepted any more, and each client is closed when what Redis
+ * has of it is answered.
+ */
+static void
+main_drain(struct main *m)
+{
+	clients_finish(m->clients);
+	m->drain_until = mono_add_ms(mono_now(), m->conf->drain_timeout);
+	main_next(m, MAIN_DRAINING, MAIN_LOOK_MS);
 }
 
 static void
 main_on_handed_over(bool ok, const char *text, void *arg)
 {
+	struct main *m = arg;
+
 	if (!ok)
 		log_warnx("main: the VIP was not handed over: %s", text);
-	main_stop(arg);
+	main_drain(m);
+}
+
+static void
+main_on_step(evutil_socket_t fd, short what, void *arg)
+{
+	struct main *m = arg;
+	size_t left = clients_count(m->clients);
+	struct timeval soon = { 0, 50 * 1000 };
+
+	(void)fd;
+	(void)what;
+	if (m->state == MAIN_HANDING_OVER) {
+		control_forget(m->control, m);
+		main_on_handed_over(false, "it was not done in time", m);
+	} else if (left > 0 && mono_before(mono_now(), m->drain_until)) {
+		main_next(m, MAIN_DRAINING, MAIN_LOOK_MS);
+	} else {
+		if (left > 0)
+			log_warnx("main: %zu clients got no answer in "
+			    "drain-timeout, they are cut", left);
+		/* A moment for what has just been written. */
+		event_base_loopexit(m->base, &soon);
+	}
 }
 
 /*
  * The VIP goes first, and the primary with it, so that clients lose nothing
- * but their connection.
+ * but their connection. Asked a second time, it ends at once.
  */
 static void
 main_end(void *arg)
 {
 	struct main *m = arg;
 	struct control_view v = control_view(m->control);
-	struct timeval limit = { MAIN_HANDOVER_MS / 1000, 0 };
 
-	if (m->ending) {
+	if (m->state != MAIN_SERVING) {
 		event_base_loopbreak(m->base);
 		return;
 	}
-	m->ending = true;
 	service_stopping();
 	if (v.standalone || v.vrrp == NULL || !v.vrrp->address ||
 	    v.conf->vrrp_track_file == NULL) {
-		main_stop(m);
+		main_drain(m);
 		return;
 	}
-	event_base_loopexit(m->base, &limit);
+	main_next(m, MAIN_HANDING_OVER, MAIN_HANDOVER_MS);
 	control_handover(m->control, main_on_handed_over, m);
 }
 
@@ -267,6 +315,9 @@ main_signals(struct main *m)
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
+	m->on_step = evtimer_new(m->base, main_on_step, m);
+	if (m->on_step == NULL)
+		fatalx("main: out of memory");
 	for (i = 0; i < NELEM(m->on_signal); i++) {
 		m->on_signal[i] = i < NELEM(ends) ?
 		    evsignal_new(m->base, ends[i], main_on_end_signal, m) :
@@ -297,6 +348,7 @@ main_free(struct main *m)
 			event_free(m->on_signal[i]);
 	if (m->on_look != NULL)
 		event_free(m->on_look);
+	event_free(m->on_step);
 	event_base_free(m->base);
 	libevent_global_shutdown();
 	settings_free(m->settings);
