@@ -24,11 +24,14 @@ buf_len(const struct buf *b)
 	return b->end - b->start;
 }
 
-/* The first byte. Stays valid until the next call that changes the buf. */
+/*
+ * The first byte, NULL where nothing was ever added. Stays valid until the
+ * next call that changes the buf.
+ */
 static inline char *
 buf_data(const struct buf *b)
 {
-	return b->mem + b->start;
+	return b->start > 0 ? b->mem + b->start : b->mem;
 }
 
 /* Gives the memory back; the buf is empty and usable afterwards. */

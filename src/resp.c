@@ -245,13 +245,13 @@ resp_inline_args(const char *p, size_t len, struct buf *out)
 			i++;
 		if (i == len)
 			break;
-		while (i < len && strchr(" \n\r\t", p[i]) == NULL) {
-			n = 1;
+		/* A quoted part ends the word, whatever blank is behind it. */
+		for (n = 1; i < len && n == 1 &&
+		    strchr(" \n\r\t", p[i]) == NULL; i += n) {
 			if (p[i] != '"' && p[i] != '\'')
 				buf_add(&arg, &p[i], 1);
 			else if ((n = resp_quoted(p + i, len - i, &arg)) == 0)
 				goto unbalanced;
-			i += n;
 		}
 		resp_add_bulk(&body, buf_data(&arg), buf_len(&arg));
 		buf_drain(&arg, buf_len(&arg));
@@ -317,10 +317,11 @@ resp_head(struct resp_reply *r, const char *p, size_t len, bool *whole)
 {
 	const char *nl = memchr(p, '\n', len);
 	size_t n = nl != NULL ? (size_t)(nl - p) : len;
-	size_t room = r->line < sizeof(r->head) - 1 ?
-	    sizeof(r->head) - 1 - r->line : 0;
+	size_t have = r->line < sizeof(r->head) ? r->line :
+	    sizeof(r->head) - 1;
+	size_t room = sizeof(r->head) - 1 - have;
 
-	memcpy(r->head + r->line, p, n < room ? n : room);
+	memcpy(r->head + have, p, n < room ? n : room);
 	r->line += n;
 	*whole = nl != NULL;
 	return nl != NULL ? n + 1 : n;

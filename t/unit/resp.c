@@ -447,7 +447,7 @@ test_replies(void)
 	replies("(3492890328409238509324850943850943825024385\r\n",
 	    "[( (3492890328409238509324850943850943825024385, 46]",
 	    "big number");
-	replies("!9\r\nERR a\r\nb\r\n", "[! !9, 15]", "bulk error");
+	replies("!8\r\nERR a\r\nb\r\n", "[! !8, 14]", "bulk error");
 	replies("=7\r\ntxt:abc\r\n", "[= =7, 13]", "verbatim");
 	replies("%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n:2\r\n", "[% %2, 24]", "map");
 	replies("%0\r\n", "[% %0, 4]", "empty map");
@@ -459,7 +459,7 @@ test_replies(void)
 	replies("*2\r\n|1\r\n+ttl\r\n:9\r\n:1\r\n:2\r\n", "[* *2, 26]",
 	    "an attribute within an array counts for nothing");
 	replies("*2\r\n*2\r\n:1\r\n*1\r\n_\r\n%1\r\n+k\r\n~1\r\n$-1\r\n:7\r\n",
-	    "[* *2, 40][: :7, 4]", "nested ones");
+	    "[* *2, 36][: :7, 4]", "nested ones");
 	replies("*3\r\n:1\r\n", "more", "an array that goes on");
 	replies("+a", "more", "a line that goes on");
 	replies("+OK\r\n+QUEUED\r\n*1\r\n*1\r\n*0\r\n:1\r\n",
