@@ -1,10 +1,13 @@
 #include "info.h"
 
+#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "util.h"
+
+/* No database has more, and no sum of them overflows. */
+#define INFO_KEYS	(1LL << 40)
 
 /* ---- INFO ---- */
 
@@ -23,6 +26,25 @@ info_number(const char *p, size_t len, long long otherwise)
 	long long n;
 
 	return util_number(p, len, &n) ? n : otherwise;
+}
+
+/* A number of things: at least 0, at most max. */
+static long long
+info_count(const char *p, size_t len, long long max)
+{
+	long long n = info_number(p, len, 0);
+
+	return n < 0 ? 0 : n > max ? max : n;
+}
+
+/* 40 hex digits, for the record holds nothing else; or none. */
+static void
+info_id(char out[INFO_ID + 1], const char *p, size_t len)
+{
+	info_text(out, INFO_ID + 1, p, len);
+	if (len != INFO_ID ||
+	    strspn(out, "0123456789abcdefABCDEF") != INFO_ID)
+		out[0] = '\0';
 }
 
 static bool
@@ -45,7 +67,7 @@ info_keys(const char *p, size_t len)
 	len -= sizeof(prefix) - 1;
 	if ((comma = memchr(p, ',', len)) != NULL)
 		len = (size_t)(comma - p);
-	return info_number(p, len, 0);
+	return info_count(p, len, INFO_KEYS);
 }
 
 /* What the offsets are, known when the role is. */
@@ -60,8 +82,9 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 {
 #define IS(word) info_is(name, nlen, word)
 #define TEXT(field) info_text(i->field, sizeof(i->field), p, len)
+#define ID(field) info_id(i->field, p, len)
 	if (IS("run_id"))
-		TEXT(run_id);
+		ID(run_id);
 	else if (IS("redis_version"))
 		TEXT(version);
 	else if (IS("server_name"))
@@ -69,9 +92,9 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 	else if (IS("role"))
 		i->primary = info_is(p, len, "master");
 	else if (IS("master_replid"))
-		TEXT(replid);
+		ID(replid);
 	else if (IS("master_replid2")) {
-		TEXT(replid2);
+		ID(replid2);
 		if (i->replid2[strspn(i->replid2, "0")] == '\0')
 			i->replid2[0] = '\0';
 	} else if (IS("master_repl_offset"))
@@ -83,7 +106,7 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 	else if (IS("master_host"))
 		TEXT(of_host);
 	else if (IS("master_port"))
-		i->of_port = (int)info_number(p, len, 0);
+		i->of_port = (int)info_count(p, len, 65535);
 	else if (IS("master_link_status"))
 		i->link_up = info_is(p, len, "up");
 	else if (IS("master_sync_in_progress"))
@@ -91,7 +114,7 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 	else if (IS("loading"))
 		i->loading = info_number(p, len, 0) != 0;
 	else if (IS("connected_slaves"))
-		i->replicas = (int)info_number(p, len, 0);
+		i->replicas = (int)info_count(p, len, INT_MAX);
 	else if (IS("aof_enabled"))
 		i->aof = info_number(p, len, 0) != 0;
 	else if (IS("rdb_bgsave_in_progress"))
@@ -101,6 +124,7 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 	else if (nlen > 2 && memcmp(name, "db", 2) == 0 &&
 	    name[2] >= '0' && name[2] <= '9')
 		i->keys += info_keys(p, len);
+#undef ID
 #undef TEXT
 #undef IS
 }

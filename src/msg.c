@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "resp.h"
@@ -153,11 +152,28 @@ msg_read_record(struct msg *m, const char *p, size_t len)
 	    record_decode(p, len, &m->record, &promised, why, sizeof(why));
 }
 
+/* util_number() ends at 2^63; ids and sessions are random beyond that. */
+static bool
+msg_read_u64(const char *p, size_t len, uint64_t *out)
+{
+	uint64_t n = 0;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		unsigned d = (unsigned char)p[i] - (unsigned)'0';
+
+		if (d > 9 || n > (UINT64_MAX - d) / 10)
+			return false;
+		n = n * 10 + d;
+	}
+	*out = n;
+	return len > 0;
+}
+
 static bool
 msg_read(struct msg *m, const struct msg_field *f, const char *p, size_t len)
 {
 	void *to = (char *)m + f->offset;
-	char text[32], *end;
 	long long n;
 
 	if (f->kind == MSG_K_STRING) {
@@ -173,14 +189,8 @@ msg_read(struct msg *m, const struct msg_field *f, const char *p, size_t len)
 		*(struct msg_bytes *)to = (struct msg_bytes){ p, len };
 		return len <= f->size;
 	}
-	if (f->kind == MSG_K_U64) {
-		if (len == 0 || len >= sizeof(text) || *p < '0' || *p > '9')
-			return false;
-		memcpy(text, p, len);
-		text[len] = '\0';
-		*(uint64_t *)to = strtoull(text, &end, 10);
-		return *end == '\0';
-	}
+	if (f->kind == MSG_K_U64)
+		return msg_read_u64(p, len, to);
 	if (!util_number(p, len, &n))
 		return false;
 	switch (f->kind) {
