@@ -1,5 +1,6 @@
 #include "conf.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -252,36 +253,56 @@ conf_words(struct conf_reader *r, int n, char *const *word)
 	    conf_error(r, "include takes one file");
 }
 
+/* How long the line is without its comment: "#" that begins a word. */
+static size_t
+conf_line_end(const char *p, size_t len)
+{
+	char quote = '\0';
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (quote != '\0') {
+			if (p[i] == '\\' && (quote == '"' ||
+			    (i + 1 < len && p[i + 1] == quote)))
+				i++;
+			else if (p[i] == quote)
+				quote = '\0';
+		} else if (p[i] == '"' || p[i] == '\'')
+			quote = p[i];
+		else if (p[i] == '#' && (i == 0 ||
+		    isspace((unsigned char)p[i - 1])))
+			return i;
+	}
+	return len;
+}
+
 static bool
 conf_line(struct conf_reader *r, const char *p, size_t len)
 {
 	struct buf b = BUF_INIT;
+	const char *bad = NULL;
 	char *word[CONF_WORDS];
 	struct resp_arg a;
 	int n, i;
 	bool ok;
 
-	while (len > 0 && (*p == ' ' || *p == '\t')) {
-		p++;
-		len--;
-	}
-	if (len == 0 || *p == '#')
-		return true;
-	if (memchr(p, '\0', len) != NULL)
-		return conf_error(r, "there is a NUL in the line");
+	len = conf_line_end(p, len);
 	/* redis.conf and inline commands are quoted by the same rules. */
 	n = resp_inline_args(p, len, &b);
-	if (n < 0 || n > CONF_WORDS) {
-		buf_free(&b);
-		return conf_error(r, n < 0 ? "the quotes are not balanced" :
-		    "there are too many words in the line");
-	}
-	for (i = 0; i < n; i++) {
+	if (n < 0)
+		bad = "the quotes are not balanced";
+	else if (n > CONF_WORDS)
+		bad = "there are too many words in the line";
+	else if (memchr(p, '\0', len) != NULL || (n > 0 &&
+	    memchr(buf_data(&b), '\0', buf_len(&b)) != NULL))
+		bad = "there is a NUL in the line";
+	for (i = 0; bad == NULL && i < n; i++) {
 		a = resp_request_arg(buf_data(&b), buf_len(&b), i);
 		word[i] = xstrndup(a.p, a.len);
 	}
-	ok = n == 0 || conf_words(r, n, word);
-	for (i = 0; i < n; i++)
+	ok = bad != NULL ? conf_error(r, "%s", bad) :
+	    n == 0 || conf_words(r, n, word);
+	for (i = 0; bad == NULL && i < n; i++)
 		free(word[i]);
 	buf_free(&b);
 	return ok;

@@ -2,9 +2,10 @@
  * The configuration: one table (conf.def), from which the parser, CONFIG
  * GET, the sample file and the test of the manual come.
  *
- * The syntax is redis.conf's: one option a line, "#" comments, arguments in
- * quotes where needed, "include FILE". A struct conf is made whole, checked
- * whole and never edited afterwards: a change makes a new one.
+ * The syntax is redis.conf's: one option a line, arguments in quotes where
+ * needed, "include FILE"; but "#" begins a comment at any word. A struct
+ * conf is made whole, checked whole and never edited afterwards: a change
+ * makes a new one.
  */
 #ifndef CONF_H
 #define CONF_H

@@ -89,25 +89,41 @@ conf_quote(const char *p, size_t len, struct buf *out)
 	buf_addf(out, "\"");
 }
 
+static void
+conf_print_word(const char *p, size_t len, struct buf *out)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (p[i] <= ' ' || strchr("\"'\\#\x7f", p[i]) != NULL)
+			break;
+	if (len > 0 && i == len)
+		buf_add(out, p, len);
+	else
+		conf_quote(p, len, out);
+}
+
+/* A list word by word, anything else as one. */
 void
 conf_print_quoted(const struct conf *c, const struct conf_row *o,
     struct buf *out)
 {
 	struct buf v = BUF_INIT;
-	size_t i, n;
-	bool plain;
+	const char *p, *blank = "";
+	size_t n;
 
 	conf_print_value(c, o, &v);
-	n = buf_len(&v);
-	plain = n > 0;
-	for (i = 0; i < n; i++)
-		if (buf_data(&v)[i] <= ' ' || strchr("\"'\\#\x7f",
-		    buf_data(&v)[i]) != NULL)
-			plain = false;
-	if (plain || (o->type == CONF_LIST && n > 0))
-		buf_add(out, buf_data(&v), n);
-	else
-		conf_quote(n > 0 ? buf_data(&v) : "", n, out);
+	buf_add(&v, "", 1);
+	p = buf_data(&v);
+	while (o->type == CONF_LIST && *(p += strspn(p, " ")) != '\0') {
+		n = strcspn(p, " ");
+		buf_addf(out, "%s", blank);
+		conf_print_word(p, n, out);
+		blank = " ";
+		p += n;
+	}
+	if (*blank == '\0')
+		conf_print_word(p, strlen(p), out);
 	buf_free(&v);
 }
 
