@@ -21,6 +21,7 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -157,40 +158,49 @@ usage(void)
 
 /* ---- sockets ---- */
 
+/* Where to, as told by the options. */
+static socklen_t
+socket_address(struct sockaddr_storage *sa)
+{
+	struct sockaddr_un *sun = (struct sockaddr_un *)sa;
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST,
+	    .ai_socktype = SOCK_STREAM }, *ai;
+	char port[16];
+	socklen_t len;
+
+	memset(sa, 0, sizeof(*sa));
+	if (opt.unixsocket != NULL) {
+		sun->sun_family = AF_UNIX;
+		if (strlen(opt.unixsocket) >= sizeof(sun->sun_path))
+			fatal("socket path too long");
+		strcpy(sun->sun_path, opt.unixsocket);
+		return (sizeof(*sun));
+	}
+	snprintf(port, sizeof(port), "%d", opt.port);
+	if (getaddrinfo(opt.addr, port, &hints, &ai) != 0)
+		fatal("%s: not an IP address", opt.addr);
+	len = ai->ai_addrlen;
+	memcpy(sa, ai->ai_addr, len);
+	freeaddrinfo(ai);
+	return (len);
+}
+
 /* Begin to connect; -1 with errno when that fails at once. */
 static int
 socket_connect(bool block)
 {
-	struct sockaddr_un sun;
-	struct sockaddr_in sin;
-	struct sockaddr *sa;
-	socklen_t len;
+	struct sockaddr_storage sa;
+	socklen_t len = socket_address(&sa);
 	int fd, type, one = 1;
 
 	type = SOCK_STREAM | SOCK_CLOEXEC | (block ? 0 : SOCK_NONBLOCK);
-	if (opt.unixsocket != NULL) {
-		memset(&sun, 0, sizeof(sun));
-		sun.sun_family = AF_UNIX;
-		if (strlen(opt.unixsocket) >= sizeof(sun.sun_path))
-			fatal("socket path too long");
-		strcpy(sun.sun_path, opt.unixsocket);
-		sa = (struct sockaddr *)&sun;
-		len = sizeof(sun);
-	} else {
-		memset(&sin, 0, sizeof(sin));
-		sin.sin_family = AF_INET;
-		sin.sin_port = htons((uint16_t)opt.port);
-		if (inet_pton(AF_INET, opt.addr, &sin.sin_addr) != 1)
-			fatal("%s: not an IPv4 address", opt.addr);
-		sa = (struct sockaddr *)&sin;
-		len = sizeof(sin);
-	}
-	if ((fd = socket(sa->sa_family, type, 0)) == -1)
+	if ((fd = socket(sa.ss_family, type, 0)) == -1)
 		fatal("socket: %s", strerror(errno));
 	if (opt.unixsocket == NULL)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		    sizeof(one));
-	if (connect(fd, sa, len) == -1 && errno != EINPROGRESS) {
+	if (connect(fd, (struct sockaddr *)&sa, len) == -1 &&
+	    errno != EINPROGRESS) {
 		int saved = errno;
 
 		close(fd);

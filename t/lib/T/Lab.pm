@@ -36,6 +36,7 @@ my %lab;		# all that live, by address, for END and signals
 
 my %address = (a => '10.0.0.1', b => '10.0.0.2', client => '10.0.0.100',
     vip => '10.0.0.10');
+my $vip6 = 'fd00::10';
 
 sub top { $top }
 sub build { $ENV{HOLDOVER_BUILD} || $top }
@@ -86,6 +87,7 @@ sub why_no_namespaces
 
 # conf: further lines of holdover.conf; holdover => 0: keepalived and Redis
 # alone; keep => 1: the folder stays; quiet => 1: no word about where it is;
+# ipv6 => 1: the VIP is an IPv6 address;
 # through => [program, ...]: what starts Holdover
 sub new
 {
@@ -95,7 +97,8 @@ sub new
 
 	$self->{dir} = tempdir("holdover-lab-$$-XXXX", TMPDIR => 1);
 	chmod 0755, $self->{dir};
-	$self->{addr} = $self->netns ? { %address } :
+	$self->{addr} = $self->netns ? { %address,
+	    $opt{ipv6} ? (vip => $vip6) : () } :
 	    { map { $_ => '127.0.0.1' } keys %address };
 	$self->write_file("$self->{dir}/secret", join('', map {
 	    sprintf '%02x', int rand 256 } 1 .. 32) . "\n", 0600);
@@ -334,6 +337,8 @@ sub _plug
 	    netns), $self->{node}{$name}{host_pid});
 	$self->_ip('switch', qw(link set), $port, qw(master br0 up));
 	$self->_ip($name, qw(addr add), "$address{$name}/24", qw(dev eth0));
+	$self->_ip($name, qw(-6 addr add), "fd00::$self->{boots}:1/64",
+	    qw(dev eth0 nodad)) if $self->{ipv6};
 	$self->_ip($name, qw(link set eth0 up));
 }
 
@@ -517,6 +522,7 @@ sub _configure
 	my $conf = $self->read_file(
 	    "$top/contrib/keepalived/keepalived-$name.conf");
 	my $run = $self->{node}{$name}{seen};
+	$conf =~ s{\Q$address{vip}\E/24}{$vip6/64} if $self->{ipv6};
 	if ($self->{holdover}) {
 		# A path that only root can write: the tree need not be one.
 		make_path("$run/bin");
@@ -564,7 +570,7 @@ sub _holdover_conf
 	my $other = $self->other($name);
 	my $dir = "$self->{dir}/$name";
 	my $run = $self->{node}{$name}{run} . '/holdover';
-	my @where = $self->netns ? ("vip $address{vip}",
+	my @where = $self->netns ? ("vip $self->{addr}{vip}",
 	    "vrrp-fifo $run/vrrp.fifo", "vrrp-track-file $run/vrrp.track") :
 	    ('bind 127.0.0.1', 'peer-bind 127.0.0.1',
 	    'peer-port ' . $self->port($name, 'peer'));
@@ -601,7 +607,7 @@ sub host_port
 sub client_address
 {
 	my ($self) = @_;
-	return $self->netns ? ($address{vip}, 6379) :
+	return $self->netns ? ($self->{addr}{vip}, 6379) :
 	    ('127.0.0.1', $self->port('a', 'client'));
 }
 
@@ -648,14 +654,15 @@ sub vip_holder
 		    'MASTER' } $self->nodes;
 		return @holder ? join ',', @holder : undef;
 	}
+	my ($file, $has) = $self->{ipv6} ?
+	    ('if_inet6', qr{^fd000{26}10 }m) :
+	    ('fib_trie', qr{\|-- \Q$address{vip}\E\n\s+/32 host LOCAL});
 	for my $name (grep { $self->{node}{$_} } $self->nodes) {
 		open my $f, '<',
-		    "/proc/$self->{node}{$name}{host_pid}/net/fib_trie"
+		    "/proc/$self->{node}{$name}{host_pid}/net/$file"
 		    or next;
 		local $/;
-		my $trie = <$f> // next;
-		push @holder, $name
-		    if $trie =~ m{\|-- \Q$address{vip}\E\n\s+/32 host LOCAL};
+		push @holder, $name if (<$f> // '') =~ $has;
 	}
 	return @holder ? join ',', @holder : undef;
 }
@@ -837,10 +844,10 @@ sub stop_writers
 # none when it is connected; then "reset" or "closed", and how many ms it was
 # so, when it learns that the connection is over.
 my $idle = <<'EOT';
-use strict; use warnings; use IO::Socket::INET; use Time::HiRes qw(time);
+use strict; use warnings; use IO::Socket::IP; use Time::HiRes qw(time);
 my ($addr, $port, $answer, @words) = @ARGV;
 $| = 1;
-my $s = IO::Socket::INET->new(PeerAddr => $addr, PeerPort => $port)
+my $s = IO::Socket::IP->new(PeerAddr => $addr, PeerPort => $port)
     or die "connect: $!\n";
 syswrite $s, '*' . @words . "\r\n" . join '', map { '$' . length($_) .
     "\r\n$_\r\n" } @words if @words;
