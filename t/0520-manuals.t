@@ -1,0 +1,62 @@
+# A manual that nobody compares with the tables names options that are gone
+# and defaults that were. What a table has must be in its manual, in that
+# order, and nothing else.
+use strict;
+use warnings;
+use FindBin;
+use Test::More;
+use T;
+
+my $top = "$FindBin::Bin/..";
+my @manuals = map { s{.*/}{}r } glob "$top/man/*.[0-9]";
+my $has_mandoc = system('mandoc -T lint </dev/null >/dev/null 2>&1') != 127
+    << 8;
+
+for my $name (@manuals) {
+	SKIP: {
+		skip 'no mandoc here', 1 if !$has_mandoc;
+		# What is not installed here is no mistake of ours.
+		is(join('', grep { !/referenced manual not found|mandoc\.db/ }
+		    qx(mandoc -T lint $top/man/$name 2>&1)), '',
+		    "$name is clean");
+	}
+}
+
+# The entries of a list between two lines, each with its text.
+sub entries {
+	my ($name, $from, $to) = @_;
+	my ($text) = slurp("$top/man/$name") =~ /^\Q$from\E\n(.*?)^\Q$to\E\n/ms;
+	my @entries = split /^(?=\.It )/m, $text // '';
+	shift @entries;
+	return @entries;
+}
+
+# Options, in the order of conf.def.
+my (@table, @manual, @reload);
+for (split /^(?=OPTION)/m, slurp("$top/src/conf.def")) {
+	my ($name, $default) =
+	    /^OPTION\("([^"]+)",\s*\w+,\s*\w+,\s*"([^"]*)"/ or next;
+	push @table, "$name $default";
+	push @reload, $name if /\bRELOAD,/;
+}
+for (entries('holdover.conf.5', '.Sh OPTIONS', '.Sh CHANGES')) {
+	my ($name) = /^\.It Ic (\S+)/;
+	my ($default) = /^The default is\n\.Cm (.*?) \.$/m;
+	push @manual, "$name " . ($default // '');
+}
+cmp_ok(scalar @table, '>', 30, 'the table was read');
+is_deeply(\@manual, \@table, 'holdover.conf(5) has every option and default');
+
+my ($changes) = slurp("$top/man/holdover.conf.5") =~
+    /^\.Sh CHANGES\n.*?^\.Bd.*?\n(.*?)^\.Ed/ms;
+is_deeply([($changes // '') =~ /^\.Ic (\S+)/mg], \@reload,
+    'holdover.conf(5) has what can be changed');
+
+# What holds is printed by --check.
+my @gate = qx(@{[binary('holdover')]} --check --redis x:1 --bind 127.0.0.1);
+@gate = map { [split] } map { /^# (.*)/ } @gate;
+my ($shown) = slurp("$top/man/holdover.8") =~ /^(gate .*?)^\.Ed/ms;
+is_deeply([map { [split] } split /\n/, $shown // ''], \@gate,
+    'holdover(8) has the gate as it is');
+
+done_testing;
