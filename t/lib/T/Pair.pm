@@ -15,6 +15,7 @@ sub new {
 	my %peer_port = map { $_ => free_port() } qw(a b);
 	my %other = (a => 'b', b => 'a');
 	$pair->{redis}{$_} = T::Redis->new(name => "redis-$_", fence => 1,
+	    password => $opt{password},
 	    conf => $opt{redis_conf} // "appendonly yes") for qw(a b);
 	for my $n (qw(a b)) {
 		my $o = $other{$n};
@@ -37,6 +38,17 @@ sub proxy { $_[0]{proxy}{$_[1]} }
 sub redis { $_[0]{redis}{$_[1]} }
 sub other { $_[1] eq 'a' ? 'b' : 'a' }
 sub primary { $_[0]{proxy}{a}->info->{primary} }
+
+# Makes the other Redis the primary; an order that comes too early is given
+# again.
+sub switchover {
+	my ($pair) = @_;
+	my $answer = '';
+	eval { wait_for('', sub { ($answer = $pair->proxy('a')
+	    ->admin('SWITCHOVER')) eq 'OK' }); 1 }
+	    or die "SWITCHOVER: $answer\n";
+	return $pair->steady;
+}
 
 # Both nodes say the same primary, both copies fresh, gates open.
 sub steady {

@@ -7,19 +7,22 @@ use T::Resp;
 
 my $count = 0;
 
-# Options: fence => 1 (replica of nowhere at start), conf => more lines.
+# Options: fence => 1 (replica of nowhere at start), password => for clients
+# and for replication, conf => more lines.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'redis' . ++$count;
 	my $dir = tmpdir() . "/$name";
 	mkdir $dir or die "$dir: $!";
-	my $r = bless { name => $name, dir => $dir, port => free_port() },
-	    $class;
+	my $r = bless { name => $name, dir => $dir, port => free_port(),
+	    password => $opt{password} }, $class;
 	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
 	    "port $r->{port}", "dir $dir", 'save ""',
 	    'repl-diskless-sync-delay 0', 'repl-backlog-ttl 0',
 	    'enable-debug-command yes',
-	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (), $opt{conf} // '', '');
+	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (),
+	    defined $opt{password} ? ("requirepass $opt{password}",
+	    "masterauth $opt{password}") : (), $opt{conf} // '', '');
 	$r->start;
 	return $r;
 }
@@ -31,14 +34,20 @@ sub start {
 	wait_for("$r->{name} to answer", sub {
 		die "$r->{name} ended: " . slurp($r->{child}{log})
 		    if $r->{child}->ended;
-		eval { T::Resp->new($r->{port})->command('PING') } // '' eq
-		    'PONG' });
+		(eval { $r->command('PING') } // '') eq 'PONG' });
 	return $r;
 }
 
 sub port { $_[0]{port} }
 sub child { $_[0]{child} }
-sub connect { T::Resp->new($_[0]{port}) }
+
+sub connect {
+	my ($r) = @_;
+	my $c = T::Resp->new($r->{port});
+	$c->command('AUTH', $r->{password}) if defined $r->{password};
+	return $c;
+}
+
 sub command { my ($r, @args) = @_; $r->connect->command(@args) }
 sub info { $_[0]->connect->info }
 
