@@ -45,13 +45,19 @@ admin_request(struct admin_conn *c, const char *p, size_t len, int argc)
 {
 	struct admin_args a = { argc, xcalloc((size_t)argc, sizeof(char *)) };
 	struct resp_arg arg;
+	bool nul = false;
 	int i;
 
 	for (i = 0; i < argc; i++) {
 		arg = resp_request_arg(p, len, i);
+		nul = nul || memchr(arg.p, '\0', arg.len) != NULL;
 		a.argv[i] = xstrndup(arg.p, arg.len);
 	}
-	admin_run(c, &a);
+	if (nul) {
+		resp_add_error(&c->out, "ERR there is a NUL in the request");
+		admin_send(c);
+	} else
+		admin_run(c, &a);
 	for (i = 0; i < argc; i++) {
 		explicit_bzero(a.argv[i], strlen(a.argv[i]));
 		free(a.argv[i]);
@@ -96,8 +102,11 @@ admin_serve(struct admin_conn *c)
 	long long used;
 	size_t len;
 
+	/* Who does not read its answers is not read either. */
 	while (c->state == ADMIN_OPEN &&
-	    (len = evbuffer_get_length(in)) > 0) {
+	    (len = evbuffer_get_length(in)) > 0 &&
+	    evbuffer_get_length(bufferevent_get_output(c->bev)) <
+	    ADMIN_OUTPUT) {
 		used = resp_request(&c->framing,
 		    (const char *)evbuffer_pullup(in, -1), len);
 		if (used == RESP_BAD)
@@ -132,6 +141,8 @@ admin_on_written(struct bufferevent *bev, void *arg)
 	(void)bev;
 	if (c->state == ADMIN_CLOSING)
 		admin_end(c);
+	else
+		admin_serve(c);
 }
 
 static void

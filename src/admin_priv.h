@@ -42,7 +42,7 @@ struct admin {
 	size_t				 count;
 };
 
-/* The words of one request. Strings, but they may hold a NUL: then none. */
+/* The words of one request; none has a NUL in it. */
 struct admin_args {
 	int	  argc;
 	char	**argv;
