@@ -1,6 +1,7 @@
 /*
- * The admin port for scripts. Exit status: 0 done, 1 an error was answered,
- * 2 wrong usage, 3 no connection or no answer.
+ * The admin port for scripts. Exit status 0 says that it was done: an order
+ * is answered when it is over, and not before. See ctl_help[] for the
+ * others. A password comes from a file, so that ps does not show it.
  */
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -21,42 +22,60 @@
 #define CTL_PORT	6380
 #define CTL_CONNECT_MS	2000
 #define CTL_CHECK_MS	500
-#define CTL_ANSWER_MS	20000
+#define CTL_ANSWER_MS	20000	/* an order takes up to 15 s */
+#define CTL_PASSWORD	512
 
-enum { CTL_DONE, CTL_ERROR, CTL_USAGE, CTL_NO_ANSWER };
+enum { CTL_DONE, CTL_ERROR, CTL_NO_ANSWER, CTL_USAGE };
 
 struct ctl_opts {
 	const char	*socket;	/* NULL: TCP */
 	const char	*host;
-	int		 port;
+	long long	 port;
+	long long	 answer_ms;
 	const char	*password_file;
 };
+
+static const char ctl_help[] =
+    "usage: holdoverctl [-s SOCKET | -h HOST -p PORT] [-a PASSWORD-FILE]\n"
+    "                   [-t TIME] VERB [ARGUMENT ...]\n"
+    "       holdoverctl unfit TRACK-FILE\n"
+    "\n"
+    "  check   the admin port answers within half a second\n"
+    "  notify  as keepalived calls its notify scripts:\n"
+    "          notify INSTANCE VI_1 MASTER 100\n"
+    "  help    all verbs of the admin port\n"
+    "  unfit   tell keepalived that this node may not hold the VIP, when\n"
+    "          Holdover cannot do so itself\n"
+    "\n"
+    "  -s SOCKET         unix socket (/run/holdover/admin.sock if it is "
+    "there)\n"
+    "  -h HOST, -p PORT  TCP (127.0.0.1, 6380)\n"
+    "  -a PASSWORD-FILE  its first line is the operators' password\n"
+    "  -t TIME           how long an answer may take (20s)\n"
+    "\n"
+    "Exit status: 0 it was done, 1 it was not, and the error says why,\n"
+    "2 no connection or no answer: an order may have been carried out,\n"
+    "3 wrong usage, or the password file cannot be read.\n";
 
 static int
 ctl_usage(void)
 {
-	fprintf(stderr, "usage: holdoverctl [-s SOCKET | -h HOST -p PORT] "
-	    "[-a PASSWORD-FILE] VERB [ARGUMENT ...]\n"
-	    "  check    the admin port answers within half a second\n"
-	    "  notify   as keepalived calls its notify scripts\n"
-	    "  help     all verbs\n"
-	    "       holdoverctl unfit TRACK-FILE\n"
-	    "           tell keepalived that this node may not hold the VIP\n");
+	fputs(ctl_help, stderr);
 	return CTL_USAGE;
 }
 
 static struct timeval
-ctl_timeval(int ms)
+ctl_timeval(long long ms)
 {
 	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
 }
 
 static redisContext *
-ctl_connect(const struct ctl_opts *o, int ms)
+ctl_connect(const struct ctl_opts *o, long long ms)
 {
 	redisContext *c = o->socket != NULL ?
 	    redisConnectUnixWithTimeout(o->socket, ctl_timeval(ms)) :
-	    redisConnectWithTimeout(o->host, o->port, ctl_timeval(ms));
+	    redisConnectWithTimeout(o->host, (int)o->port, ctl_timeval(ms));
 	const char *why = c == NULL ? "out of memory" :
 	    c->err != 0 ? c->errstr : NULL;
 
@@ -66,7 +85,7 @@ ctl_connect(const struct ctl_opts *o, int ms)
 		fprintf(stderr, "holdoverctl: cannot connect to %s: %s\n",
 		    o->socket, why);
 	else
-		fprintf(stderr, "holdoverctl: cannot connect to %s port %d: "
+		fprintf(stderr, "holdoverctl: cannot connect to %s port %lld: "
 		    "%s\n", o->host, o->port, why);
 	if (c != NULL)
 		redisFree(c);
@@ -74,25 +93,42 @@ ctl_connect(const struct ctl_opts *o, int ms)
 }
 
 static void
+ctl_print_one(const redisReply *r, FILE *f)
+{
+	if (r->type == REDIS_REPLY_INTEGER)
+		fprintf(f, "%lld", r->integer);
+	else if (r->str != NULL)
+		fwrite(r->str, 1, r->len, f);
+}
+
+/* Names and values in turns, as one line. */
+static void
+ctl_print_pairs(const redisReply *r, FILE *f)
+{
+	size_t i;
+
+	for (i = 0; i < r->elements; i++) {
+		ctl_print_one(r->element[i], f);
+		fputc(i + 1 == r->elements ? '\n' : i % 2 == 0 ? '=' : ' ', f);
+	}
+}
+
+static void
 ctl_print(const redisReply *r, FILE *f)
 {
 	size_t i;
 
-	switch (r->type) {
-	case REDIS_REPLY_ARRAY:
-		for (i = 0; i < r->elements; i++)
-			ctl_print(r->element[i], f);
-		break;
-	case REDIS_REPLY_INTEGER:
-		fprintf(f, "%lld\n", r->integer);
-		break;
-	case REDIS_REPLY_NIL:
-		break;
-	default:
-		fprintf(f, "%s%s", r->str, r->len > 0 &&
-		    r->str[r->len - 1] == '\n' ? "" : "\n");
-		break;
+	if (r->type != REDIS_REPLY_ARRAY) {
+		ctl_print_one(r, f);
+		if (r->len == 0 || r->str[r->len - 1] != '\n')
+			fputc('\n', f);
+		return;
 	}
+	for (i = 0; i < r->elements; i++)
+		if (r->element[i]->type == REDIS_REPLY_ARRAY)
+			ctl_print_pairs(r->element[i], f);
+		else
+			ctl_print(r->element[i], f);
 }
 
 static int
@@ -112,31 +148,47 @@ ctl_answer(redisContext *c)
 	return status;
 }
 
+/* The first line; NULL (and the reason on stderr) when there is none. */
+static char *
+ctl_password(const char *file)
+{
+	size_t len;
+	char *text = util_read_file(file, CTL_PASSWORD, &len);
+
+	if (text == NULL) {
+		fprintf(stderr, "holdoverctl: %s: %s\n", file,
+		    strerror(errno));
+		return NULL;
+	}
+	text[strcspn(text, "\r\n")] = '\0';
+	if (*text != '\0')
+		return text;
+	fprintf(stderr, "holdoverctl: %s has no password in its first "
+	    "line\n", file);
+	free(text);
+	return NULL;
+}
+
 static int
 ctl_auth(redisContext *c, const char *file)
 {
-	char line[512];
-	FILE *f = fopen(file, "re");
+	char *password = ctl_password(file);
 	redisReply *r;
 	int status;
 
-	if (f == NULL || fgets(line, sizeof(line), f) == NULL) {
-		fprintf(stderr, "holdoverctl: %s: %s\n", file,
-		    strerror(errno));
-		if (f != NULL)
-			fclose(f);
+	if (password == NULL)
 		return CTL_USAGE;
+	r = redisCommand(c, "AUTH %s", password);
+	explicit_bzero(password, strlen(password));
+	free(password);
+	if (r == NULL) {
+		fprintf(stderr, "holdoverctl: no answer: %s\n", c->errstr);
+		return CTL_NO_ANSWER;
 	}
-	fclose(f);
-	line[strcspn(line, "\r\n")] = '\0';
-	r = redisCommand(c, "AUTH %s", line);
-	explicit_bzero(line, sizeof(line));
-	status = r == NULL ? CTL_NO_ANSWER :
-	    r->type == REDIS_REPLY_ERROR ? CTL_ERROR : CTL_DONE;
+	status = r->type == REDIS_REPLY_ERROR ? CTL_ERROR : CTL_DONE;
 	if (status == CTL_ERROR)
 		ctl_print(r, stderr);
-	if (r != NULL)
-		freeReplyObject(r);
+	freeReplyObject(r);
 	return status;
 }
 
@@ -155,7 +207,7 @@ ctl_run(const struct ctl_opts *o, int argc, const char **argv)
 	if (check)
 		argv[0] = "HEALTH";
 	redisSetTimeout(c, ctl_timeval(check ? CTL_CHECK_MS : events ? 0 :
-	    CTL_ANSWER_MS));
+	    o->answer_ms));
 	if (o->password_file != NULL)
 		status = ctl_auth(c, o->password_file);
 	if (status == CTL_DONE) {
@@ -187,33 +239,50 @@ ctl_unfit(int argc, char **argv)
 	return CTL_ERROR;
 }
 
+static bool
+ctl_options(struct ctl_opts *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "+s:h:p:a:t:")) != -1)
+		switch (c) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'h':
+			o->host = optarg;
+			break;
+		case 'p':
+			if (!util_number(optarg, strlen(optarg), &o->port))
+				return false;
+			if (o->host == NULL)
+				o->host = CTL_HOST;
+			break;
+		case 'a':
+			o->password_file = optarg;
+			break;
+		case 't':
+			if (!util_duration(optarg, &o->answer_ms) ||
+			    o->answer_ms == 0)
+				return false;
+			break;
+		default:
+			return false;
+		}
+	return optind < argc && (o->socket == NULL || o->host == NULL) &&
+	    o->port >= 1 && o->port <= 65535;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct ctl_opts o = { .port = CTL_PORT };
-	int c;
+	struct ctl_opts o = { .port = CTL_PORT, .answer_ms = CTL_ANSWER_MS };
 
-	while ((c = getopt(argc, argv, "+s:h:p:a:")) != -1)
-		switch (c) {
-		case 's':
-			o.socket = optarg;
-			break;
-		case 'h':
-			o.host = optarg;
-			break;
-		case 'p':
-			o.port = atoi(optarg);
-			if (o.host == NULL)
-				o.host = CTL_HOST;
-			break;
-		case 'a':
-			o.password_file = optarg;
-			break;
-		default:
-			return ctl_usage();
-		}
-	if (optind == argc || (o.socket != NULL && o.host != NULL) ||
-	    o.port < 1 || o.port > 65535)
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return fputs(ctl_help, stdout) < 0 || fflush(stdout) != 0;
+	if (argc > 1 && strcmp(argv[1], "--version") == 0)
+		return printf("holdoverctl %s\n", HOLDOVER_VERSION) < 0;
+	if (!ctl_options(&o, argc, argv))
 		return ctl_usage();
 	if (strcasecmp(argv[optind], "unfit") == 0)
 		return ctl_unfit(argc - optind, argv + optind);

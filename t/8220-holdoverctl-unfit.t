@@ -18,6 +18,6 @@ is(qx($ctl unfit /nonexistent/vrrp.track 2>&1),
     "No such file or directory\n", 'it says why not');
 is($? >> 8, 1, 'and how it ended');
 system("$ctl unfit 2>/dev/null");
-is($? >> 8, 2, 'which file is not guessed');
+is($? >> 8, 3, 'which file is not guessed');
 
 done_testing;
