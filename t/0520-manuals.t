@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use Test::More;
 use T;
+use T::Pair;
 
 my $top = "$FindBin::Bin/..";
 my @manuals = map { s{.*/}{}r } glob "$top/man/*.[0-9]";
@@ -58,5 +59,52 @@ my @gate = qx(@{[binary('holdover')]} --check --redis x:1 --bind 127.0.0.1);
 my ($shown) = slurp("$top/man/holdover.8") =~ /^(gate .*?)^\.Ed/ms;
 is_deeply([map { [split] } split /\n/, $shown // ''], \@gate,
     'holdover(8) has the gate as it is');
+
+# The admin port tells of itself.
+my $pair = T::Pair->new;
+$pair->switchover;
+my $admin = $pair->proxy('a')->admin_connect;
+
+SKIP: {
+	skip 'no mandoc here', 1 if !$has_mandoc;
+	my @help = $admin->command('HELP') =~ /^(\S.*)/mg;
+	s/\s*\(operator\)$/ */ for @help;
+	my ($verbs) = qx(mandoc -T ascii -O width=200 $top/man/holdover-admin.7)
+	    =~ s/.\x08//gr =~ /^VERBS\n(.*?)^\S/ms;
+	my @verbs = ($verbs // '') =~ /^ {5}([A-Z]{2}\S*.*?)(?: {2,}.*)?$/mg;
+	s/ *\| */|/g for @help, @verbs;
+	is_deeply(\@verbs, \@help, 'holdover-admin(7) has every verb');
+}
+
+my (@info, @documented);
+for (split /\r\n/, $admin->command('INFO')) {
+	push @info, /^# (.*)/ ? ".Ss $1" : /^redis_a:/ ? 'redis_NODE' :
+	    /^redis_b:/ ? () : /^(\w+):/;
+}
+my ($fields) = slurp("$top/man/holdover-admin.7") =~
+    /^\.Sh INFO\n(.*?)^\.Sh /ms;
+for (($fields // '') =~ /^(\.Ss .*|\.It Va .*)$/mg) {
+	push @documented, /^\.Ss/ ? $_ : split / , /, s/^\.It Va //r;
+}
+is_deeply(\@documented, \@info, 'holdover-admin(7) has every field of INFO');
+
+my ($switches) = slurp("$top/man/holdover-admin.7") =~
+    /^\.It Ic SWITCHES\n(.*?)^\.El/ms;
+is_deeply([map { split / , / } ($switches // '') =~ /^\.It Va (.*)$/mg],
+    [(split /\n/, $admin->command('SHOW', 'SWITCHES'))[0] =~ /(\w+)=/g],
+    'and of SHOW SWITCHES');
+
+# States of a node.
+my ($states) = slurp("$top/src/node.h") =~ /NODE_STATES\(X\)(.*?)\n\n/s;
+my ($told) = slurp("$top/man/holdover-admin.7") =~
+    /^\.Sh STATES\n(.*?)^\.Sh /ms;
+is_deeply([($told // '') =~ /^\.It Cm (\S+)/mg],
+    [($states // '') =~ /X\((\w+)\)/g], 'and every state of a node');
+
+# holdoverctl's options.
+my $usage = qx(@{[binary('holdoverctl')]} 2>&1);
+my %usage = map { $_ => 1 } $usage =~ / -(\w)\b/g;
+is_deeply([slurp("$top/man/holdoverctl.1") =~ /^\.It Fl (\w)/mg],
+    [sort keys %usage], 'holdoverctl(1) has every option');
 
 done_testing;
