@@ -277,6 +277,8 @@ admin_status_needs(const struct control_view *v, struct buf *out)
 
 	if (v->node->why[0] != '\0')
 		buf_addf(out, "note           %s\n", v->node->why);
+	if (*v->peer_complaint != '\0')
+		buf_addf(out, "note           %s\n", v->peer_complaint);
 	if (v->vrrp != NULL && v->vrrp->address && p->health == NODE_UP &&
 	    p->holder)
 		buf_addf(out, "note           both nodes hold the VIP: see "

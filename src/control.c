@@ -869,6 +869,8 @@ control_view(const struct control *c)
 		.vip_clients = control_clients_here(c),
 		.peer_vip_clients = control_clients_there(c),
 		.peer_linked = c->peer != NULL && peer_linked(c->peer),
+		.peer_complaint = c->peer != NULL ? peer_complaint(c->peer) :
+		    "",
 		.switches = c->sw, .nswitches = c->nsw,
 		.lost_writes = c->lost_writes, .lost_bytes = c->lost_bytes,
 	};

@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +54,7 @@ struct peer {
 	bool			 refused;	/* the last try to connect */
 	struct event		*tick;
 	struct mono		 heard;
+	char			 complaint[320];	/* "": none */
 };
 
 static void	peer_connect(struct peer *);
@@ -164,27 +167,46 @@ peer_link_greet(struct peer_link *l, enum msg_type type, const char *way,
 }
 
 /* Is the greeting from whom it should be? Says so once, in words. */
+/* Why the other one is not accepted; said once, not at each try. */
+static void PRINTF(2, 3)
+peer_complain(struct peer *p, const char *fmt, ...)
+{
+	char text[sizeof(p->complaint)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (strcmp(text, p->complaint) == 0)
+		return;
+	memcpy(p->complaint, text, sizeof(text));
+	log_warnx("peer: %s", text);
+}
+
 static bool
 peer_link_check(struct peer_link *l, const struct msg *m, const char *way)
 {
-	const struct peer_opts *o = &l->peer->opts;
+	struct peer *p = l->peer;
+	const struct peer_opts *o = &p->opts;
 
 	if (m->protocol != MSG_PROTOCOL)
-		log_warnx("peer: the other Holdover speaks protocol %d and "
+		peer_complain(p, "the other Holdover speaks protocol %d and "
 		    "this one %d: upgrade the older one", m->protocol,
 		    MSG_PROTOCOL);
 	else if (strcmp(m->cluster, o->cluster) != 0)
-		log_warnx("peer: the other Holdover belongs to cluster '%s' "
+		peer_complain(p, "the other Holdover belongs to cluster '%s' "
 		    "and this one to '%s': check peer and cluster",
 		    m->cluster, o->cluster);
 	else if (strcmp(m->node, o->node) == 0)
-		log_warnx("peer: the other Holdover is node '%s' too: give "
-		    "each node a name of its own", m->node);
+		peer_complain(p, "the other Holdover calls itself node %s, as "
+		    "this one does: were both started from the same "
+		    "configuration? Give each node a name of its own (node), "
+		    "and the other's as peer", m->node);
 	else if (strcmp(m->node, o->name) != 0)
-		log_warnx("peer: the other Holdover is node '%s', expected "
+		peer_complain(p, "the other Holdover is node '%s', expected "
 		    "'%s': check node and peer", m->node, o->name);
-	else if (!peer_proven(l->peer, way, m, l->nonce))
-		log_warnx("peer: node %s does not know the secret: "
+	else if (!peer_proven(p, way, m, l->nonce))
+		peer_complain(p, "node %s does not know the secret: "
 		    "peer-secret-file must be the same on both nodes",
 		    m->node);
 	else
@@ -206,6 +228,7 @@ peer_link_up(struct peer_link *l)
 				peer_link_free(old);
 	}
 	l->state = PEER_PROVEN;
+	p->complaint[0] = '\0';
 	log_info("peer: link %s node %s is up", l->out ? "to" : "from",
 	    p->opts.name);
 	p->on_changed(p->arg);
@@ -489,6 +512,12 @@ struct mono
 peer_heard(const struct peer *p)
 {
 	return p->heard;
+}
+
+const char *
+peer_complaint(const struct peer *p)
+{
+	return p->complaint;
 }
 
 static bool

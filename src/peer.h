@@ -43,6 +43,9 @@ void		 peer_free(struct peer *);
 /* Dropped when there is no connection: what matters is said again. */
 void		 peer_send(struct peer *, const struct msg *);
 
+/* Why the other one is not accepted, in words for an operator; "": it is. */
+const char	*peer_complaint(const struct peer *);
+
 struct mono	 peer_heard(const struct peer *);	/* 0: never */
 /* Nothing listens at its address, and nothing of it is connected here. */
 bool		 peer_refused(const struct peer *);
