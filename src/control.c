@@ -29,24 +29,69 @@ control_quiet_after(const struct control *c)
 	return CONTROL_POLLS * c->conf->poll_interval + CONTROL_SLACK_MS;
 }
 
-static enum node_health
-control_redis_health(const struct control *c, const struct redis *r,
-    struct mono now)
+/*
+ * Whoever slept (a paused machine, SIGSTOP, a stuck disk) knows nothing of
+ * what happened meanwhile: silence counts from the waking.
+ */
+static void
+control_note_sleep(struct control *c, struct mono now)
 {
-	struct mono heard = redis_heard(r);
-	bool ever = heard.us != 0;
-	int64_t silent = mono_ms(now, ever ? heard : c->started);
+	int64_t gap = mono_ms(now, c->seen);
 
-	if (redis_link(r) == REDIS_REFUSED)
+	if (c->seen.us != 0 && gap > control_quiet_after(c)) {
+		log_warnx("control: nothing was done for %lld ms, as if this "
+		    "process had slept", (long long)gap);
+		c->awake = now;
+	}
+	c->seen = now;
+}
+
+static int64_t
+control_silent(const struct control *c, struct mono heard, struct mono now)
+{
+	return mono_ms(now, mono_before(heard, c->awake) ? c->awake : heard);
+}
+
+static bool
+control_heard(const struct control *c, struct mono heard, struct mono now)
+{
+	return heard.us != 0 && !mono_before(heard, c->awake) &&
+	    mono_ms(now, heard) <= control_quiet_after(c);
+}
+
+/* Is what was refused still so, or was that before it slept? */
+static bool
+control_long_awake(const struct control *c, struct mono now)
+{
+	return mono_ms(now, c->awake) > control_quiet_after(c);
+}
+
+/* A leader reads a new connection's clients first: is another one newer? */
+static bool
+control_ready(const struct control *c, enum side s)
+{
+	return redis_is_current(c->redis[s]) && (!node_leads(&c->node) ||
+	    c->clean[s] == redis_connection(c->redis[s]));
+}
+
+static enum node_health
+control_redis_health(const struct control *c, enum side s, struct mono now)
+{
+	const struct redis *r = c->redis[s];
+	struct mono heard = redis_heard(r);
+	int64_t silent = control_silent(c, heard, now);
+
+	if (redis_link(r) == REDIS_REFUSED && (heard.us == 0 ||
+	    control_long_awake(c, now)))
 		return NODE_GONE;
 	/* It lives; that our password is wrong is no death of it. */
 	if (redis_link(r) == REDIS_DENIED)
 		return NODE_QUIET;
 	if (silent > c->conf->down_after)
 		return NODE_GONE;
-	if (silent > control_quiet_after(c))
-		return NODE_QUIET;
-	return ever ? NODE_UP : NODE_UNKNOWN;
+	if (control_heard(c, heard, now) && control_ready(c, s))
+		return NODE_UP;
+	return silent > control_quiet_after(c) ? NODE_QUIET : NODE_UNKNOWN;
 }
 
 /* Is it a replica of that address, however its name was written? */
@@ -76,7 +121,7 @@ control_see_redis(struct control *c, enum side s, struct mono now)
 	struct node_redis *r = &c->node.facts.redis[s];
 	enum side o = SIDE_OTHER(s);
 
-	r->health = control_redis_health(c, c->redis[s], now);
+	r->health = control_redis_health(c, s, now);
 	r->info = *redis_info(c->redis[s]);
 	r->attached = control_attached(&r->info, control_conf_addr(c, o),
 	    &c->addr[o]);
@@ -106,12 +151,12 @@ control_see_peer(struct control *c, struct mono now)
 	int64_t quiet = control_quiet_after(c);
 	int64_t echo_age = (now.us - m->echo_us) / 1000;
 
-	if (peer_refused(c->peer))
+	if (peer_refused(c->peer) && (heard.us == 0 ||
+	    control_long_awake(c, now)))
 		p->health = NODE_GONE;
-	else if (heard.us != 0 && mono_ms(now, heard) <= quiet &&
-	    echo_age <= quiet)
+	else if (control_heard(c, heard, now) && echo_age <= quiet)
 		p->health = NODE_UP;
-	else if (mono_ms(now, heard.us != 0 ? heard : c->started) <= quiet)
+	else if (control_silent(c, heard, now) <= quiet)
 		p->health = NODE_UNKNOWN;
 	else
 		p->health = NODE_QUIET;
@@ -129,6 +174,9 @@ control_see_peer(struct control *c, struct mono now)
 	p->serving = m->serving;
 	p->lease_ms = m->echo_us == 0 ? 0 :
 	    m->echo_us / 1000 + c->conf->lease;
+	p->sees[SIDE_A] = (enum node_health)m->sees[SIDE_A];
+	p->sees[SIDE_B] = (enum node_health)m->sees[SIDE_B];
+	memcpy(p->why, m->text, sizeof(p->why));
 }
 
 static void
@@ -138,6 +186,7 @@ control_see(struct control *c)
 	struct mono now = mono_now();
 	enum side s;
 
+	control_note_sleep(c, now);
 	f->now_ms = control_ms(now);
 	f->holder = control_holder(c);
 	f->drained = gate_writes_in_flight(c->gate) == 0;
@@ -301,9 +350,13 @@ control_fill_beat(const struct control *c, struct msg *m)
 	m->vrrp = c->vrrp == NULL ? VRRP_UNKNOWN : control_holder(c) ?
 	    VRRP_MASTER : vrrp_view(c->vrrp)->said == VRRP_MASTER ?
 	    VRRP_UNKNOWN : vrrp_view(c->vrrp)->said;
+	m->sees[SIDE_A] = (int)n->facts.redis[SIDE_A].health;
+	m->sees[SIDE_B] = (int)n->facts.redis[SIDE_B].health;
 	m->has_record = n->record.epoch.number > 0;
 	if (m->has_record)
 		m->record = n->record;
+	if (node_leads(n))
+		memcpy(m->text, n->why, sizeof(m->text));
 }
 
 /* Would the peer learn something new by it? */
@@ -312,7 +365,9 @@ control_beat_differs(const struct msg *a, const struct msg *b)
 {
 	return a->leads != b->leads || a->gate_seq != b->gate_seq ||
 	    a->serving != b->serving || a->vrrp != b->vrrp ||
-	    a->fit != b->fit || a->has_record != b->has_record ||
+	    a->fit != b->fit || strcmp(a->text, b->text) != 0 ||
+	    memcmp(a->sees, b->sees, sizeof(a->sees)) != 0 ||
+	    a->has_record != b->has_record ||
 	    (a->gate.state < GATE_OPEN && a->drained != b->drained) ||
 	    (a->has_record && record_cmp(&a->record, &b->record) != 0);
 }
@@ -376,7 +431,8 @@ control_carry_out(struct control *c)
 			break;
 		case NODE_DO_SEND_ACCEPT:
 			control_send_record(c, stored ? MSG_ACCEPTED :
-			    MSG_REFUSED, &c->node.record);
+			    MSG_REFUSED, stored ? &c->node.storing :
+			    &c->node.record);
 			break;
 		case NODE_DO_SEND_REFUSE:
 			control_send_record(c, MSG_REFUSED, &c->node.record);
@@ -497,8 +553,11 @@ static void
 control_on_redis(struct redis *r, void *arg)
 {
 	struct control *c = arg;
+	enum side s = r == c->redis[SIDE_A] ? SIDE_A : SIDE_B;
 
-	control_sample(c, r == c->redis[SIDE_A] ? SIDE_A : SIDE_B);
+	control_sample(c, s);
+	if (!c->standalone && node_leads(&c->node))
+		control_list_redis(c, s);
 	control_poke(c);
 }
 
@@ -805,11 +864,11 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->me = c->standalone || strcmp(conf->node, conf->peer) < 0 ?
 	    SIDE_A : SIDE_B;
 	c->primary = SIDE_NONE;
-	c->started = mono_now();
+	c->awake = mono_now();
 	c->heard.gate.reads = c->heard.gate.writes = SIDE_NONE;
 	util_random(&c->session, sizeof(c->session));
 	TAILQ_INIT(&c->wishes);
-	vip_init(&c->vip, control_ms(c->started));
+	vip_init(&c->vip, control_ms(c->awake));
 	c->look = event_new(loop_base(l), -1, 0, control_on_look, c);
 	c->tick = event_new(loop_base(l), -1, EV_PERSIST, control_on_tick, c);
 	if (c->look == NULL || c->tick == NULL ||

@@ -64,7 +64,8 @@ struct control {
 	struct node		 node;
 	struct vip		 vip;
 	struct control_clients	*clients;	/* NULL: no VIP, or no peer */
-	struct mono		 started;
+	struct mono		 awake;		/* since when without a break */
+	struct mono		 seen;		/* when it last looked */
 	uint64_t		 session;
 
 	struct event		*tick;
@@ -78,6 +79,9 @@ struct control {
 	struct msg		 said;		/* our last BEAT */
 	struct mono		 said_at;
 	unsigned		 order_seq[2];	/* the order that counts */
+	unsigned		 clean[2];	/* the redis_connection() where
+						 * no newer leader was seen */
+	unsigned		 listing[2];	/* and where that is asked */
 
 	struct control_wishes	 wishes;
 	uint64_t		 last_id;
@@ -102,6 +106,8 @@ void	control_run(struct control *);
 void	control_poke(struct control *);
 
 /* control_redis.c */
+/* On a new connection of a leader: is there a newer one? */
+void	control_list_redis(struct control *, enum side);
 void	control_order_redis(struct control *, enum node_order_kind,
 	    enum side);
 

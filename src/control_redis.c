@@ -135,19 +135,27 @@ control_on_before_promote(struct redis *r, redisReply *reply, void *arg)
 
 /*
  * The epoch in a control connection's name, "holdover:CLUSTER:NODE:EPOCH";
- * 0 when the line of CLIENT LIST is of no such connection.
+ * number 0 when the line of CLIENT LIST is of no such connection.
  */
-static unsigned long long
-control_epoch_of(const char *line, const char *cluster)
+static struct epoch
+control_epoch_of(const char *line, const struct node *n)
 {
+	struct epoch e = { 0, SIDE_A };
 	char prefix[RECORD_NAME + 32];
-	const char *p;
+	const char *p, *colon;
+	size_t len;
 
-	snprintf(prefix, sizeof(prefix), " name=holdover:%s:", cluster);
+	snprintf(prefix, sizeof(prefix), " name=holdover:%s:",
+	    n->record.cluster);
 	if ((p = strstr(line, prefix)) == NULL ||
-	    (p = strchr(p + strlen(prefix), ':')) == NULL)
-		return 0;
-	return strtoull(p + 1, NULL, 10);
+	    (colon = strchr(p += strlen(prefix), ':')) == NULL)
+		return e;
+	len = strlen(n->conf.name[SIDE_B]);
+	if ((size_t)(colon - p) == len &&
+	    memcmp(p, n->conf.name[SIDE_B], len) == 0)
+		e.by = SIDE_B;
+	e.number = strtoull(colon + 1, NULL, 10);
+	return e;
 }
 
 static void
@@ -158,29 +166,62 @@ control_on_killed(struct redis *r, redisReply *reply, void *arg)
 	(void)arg;
 }
 
-static void
-control_on_list(struct redis *r, redisReply *reply, void *arg)
+/* Kills the connections of older leaders. False: there is a newer one. */
+static bool
+control_kill_older(struct redis *r, const struct node *n, char *list)
 {
-	struct control_order *o = arg;
-	const struct node *n = &o->control->node;
-	unsigned long long epoch;
+	struct epoch e;
 	char *line, *next, id[32];
+	bool newest = true;
+	int cmp;
 
-	if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
-		control_order_end(o, false, control_reply_text(reply));
-		return;
-	}
-	for (line = reply->str; line != NULL && *line != '\0'; line = next) {
+	for (line = list; line != NULL && *line != '\0'; line = next) {
 		if ((next = strchr(line, '\n')) != NULL)
 			*next++ = '\0';
-		epoch = control_epoch_of(line, n->record.cluster);
-		if (epoch == 0 || epoch >= n->record.epoch.number ||
+		e = control_epoch_of(line, n);
+		cmp = epoch_cmp(e, n->record.epoch);
+		newest = newest && cmp <= 0;
+		if (e.number == 0 || cmp >= 0 ||
 		    sscanf(line, "id=%31[0-9]", id) != 1)
 			continue;
 		redis_command(r, control_on_killed, NULL, CONTROL_ORDER_MS,
 		    "CLIENT", "KILL", "ID", id, NULL);
 	}
-	control_order_info(r, o);
+	return newest;
+}
+
+/*
+ * An answer to CLIENT LIST. Who may not ask for it cannot be told by it
+ * either; that is for DOCTOR.
+ */
+static bool
+control_take_list(struct control *c, enum side s, redisReply *reply)
+{
+	struct redis *r = c->redis[s];
+
+	if (reply == NULL)
+		return false;
+	if (reply->type == REDIS_REPLY_STRING &&
+	    !control_kill_older(r, &c->node, reply->str)) {
+		log_warnx("control: on the Redis of node %s there is a "
+		    "control connection of a newer leader: this node leads "
+		    "no more", c->node.conf.name[s]);
+		control_push(c, NODE_EV_LEASE_ENDED, SIDE_NONE);
+		return false;
+	}
+	c->clean[s] = redis_connection(r);
+	return true;
+}
+
+static void
+control_on_list(struct redis *r, redisReply *reply, void *arg)
+{
+	struct control_order *o = arg;
+
+	if (control_take_list(o->control, o->side, reply))
+		control_order_info(r, o);
+	else
+		control_order_end(o, false, control_reply_text(reply));
 }
 
 static void
@@ -193,8 +234,44 @@ control_clean(struct redis *r, struct control_order *o)
 	    n->record.cluster, n->conf.name[n->conf.me],
 	    (unsigned long long)n->record.epoch.number);
 	redis_set_name(r, name);
+	o->control->listing[o->side] = redis_connection(r);
 	redis_command(r, control_on_list, o, CONTROL_ORDER_MS, "CLIENT",
 	    "LIST", NULL);
+}
+
+static void
+control_on_relisted(struct redis *r, redisReply *reply, void *arg)
+{
+	struct control *c = arg;
+	enum side s = r == c->redis[SIDE_A] ? SIDE_A : SIDE_B;
+
+	if (reply == NULL)
+		return;
+	if (control_take_list(c, s, reply))
+		redis_poll(r);
+	control_run(c);
+}
+
+void
+control_list_redis(struct control *c, enum side s)
+{
+	struct redis *r = c->redis[s];
+	unsigned connection = redis_connection(r);
+
+	if (!redis_is_current(r) || c->clean[s] == connection ||
+	    c->listing[s] == connection)
+		return;
+	c->listing[s] = connection;
+	redis_command(r, control_on_relisted, c, CONTROL_ORDER_MS, "CLIENT",
+	    "LIST", NULL);
+}
+
+/* Does that kind of order change what a Redis is? */
+static bool
+control_order_changes(enum node_order_kind kind)
+{
+	return kind == NODE_DO_FENCE || kind == NODE_DO_PROMOTE ||
+	    kind == NODE_DO_ATTACH;
 }
 
 void
@@ -210,6 +287,11 @@ control_order_redis(struct control *c, enum node_order_kind kind,
 	o->kind = kind;
 	o->side = side;
 	o->seq = ++c->order_seq[side];
+	if (control_order_changes(kind) && !redis_is_current(r)) {
+		control_order_end(o, false, "it has not been read yet on this "
+		    "connection");
+		return;
+	}
 	switch (kind) {
 	case NODE_DO_CLEAN:
 		control_clean(r, o);

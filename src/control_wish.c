@@ -259,10 +259,14 @@ control_wish_expire(struct control *c, struct mono now)
 {
 	struct control_wish *w, *next;
 
-	TAILQ_FOREACH_SAFE(w, &c->wishes, link, next)
-		if (mono_before(w->deadline, now))
-			control_wish_end(c, w, false,
-			    "it was not done in time; see STATUS");
+	TAILQ_FOREACH_SAFE(w, &c->wishes, link, next) {
+		if (!mono_before(w->deadline, now))
+			continue;
+		if (w->state == CONTROL_SWITCHING)
+			node_forget_wish(&c->node);
+		control_wish_end(c, w, false,
+		    "it was not done in time; see STATUS");
+	}
 }
 
 /* ---- between the two ---- */

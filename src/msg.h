@@ -17,6 +17,7 @@
 #define MSG_PROTOCOL	1
 #define MSG_FIELDS	64		/* no message has more */
 #define MSG_TEXT	256
+#define MSG_SEES_MAX	15		/* room for what is to come */
 #define MSG_CLIENTS_MAX	32768		/* bytes of a list of clients */
 
 enum msg_type {
@@ -60,13 +61,14 @@ struct msg {
 	struct gate_order	 gate;
 	uint64_t		 gate_seq;
 	uint64_t		 applied;
+	int			 sees[2];	/* enum node_health, by side */
 	bool			 has_record;
 	struct record		 record;
 
 	struct epoch		 base_epoch;	/* COMMIT: made from this */
 	uint64_t		 base_seq;
 
-	/* WANT, WANTED */
+	/* WANT, WANTED; text is in BEAT too: what it waits for */
 	uint64_t		 id;
 	bool			 ok;
 	char			 text[MSG_TEXT];

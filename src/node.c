@@ -13,6 +13,12 @@
 /* Where both may claim, the one that is not favoured waits this long. */
 #define NODE_CLAIM_LATER_MS	300
 
+/* A disk that refused the record is tried again after this long. */
+#define NODE_STORE_AGAIN_MS	2000
+
+/* Who cannot reach what the peer can leaves the lead to it for so long. */
+#define NODE_YIELD_MS		2000
+
 void (*node_watch)(const struct node *, enum node_state, enum node_event);
 
 static const char *const node_state_names[] = {
@@ -166,6 +172,8 @@ node_alone_ok(const struct node *n)
 {
 	enum side other = SIDE_OTHER(n->conf.me);
 
+	if (n->alone_allowed)
+		return true;
 	if (!n->conf.alone_serve)
 		return false;
 	switch (n->facts.peer.health) {
@@ -194,12 +202,28 @@ node_commit_pending(const struct node *n)
 	return n->next.epoch.number > 0;
 }
 
+/*
+ * A proposal that was given up may be on either disk all the same: none of
+ * an epoch has the number of another.
+ */
 struct record *
 node_commit_next(struct node *n)
 {
+	uint64_t seq = n->record.seq;
+
+	if (epoch_cmp(n->storing.epoch, n->record.epoch) == 0 &&
+	    n->storing.seq > seq)
+		seq = n->storing.seq;
 	n->next = n->record;
-	n->next.seq++;
+	n->next.seq = seq + 1;
 	return &n->next;
+}
+
+static void
+node_store(struct node *n, const struct record *r)
+{
+	n->storing = *r;
+	node_order(n, NODE_DO_STORE, SIDE_NONE);
 }
 
 /*
@@ -218,8 +242,7 @@ node_commit(struct node *n, bool needs_peer)
 	if (n->facts.peer.health == NODE_UP)
 		node_order(n, NODE_DO_SEND_COMMIT, SIDE_NONE);
 	if (!claim || n->facts.peer.health != NODE_UP) {
-		n->storing = n->next;
-		node_order(n, NODE_DO_STORE, SIDE_NONE);
+		node_store(n, &n->next);
 	}
 }
 
@@ -271,6 +294,14 @@ node_ignore(struct node *n, enum side side)
 	return n->state;
 }
 
+static void
+node_disk_why(struct node *n)
+{
+	node_why(n, "this node's record cannot be written, and without it "
+	    "nothing can be agreed on: make room on the disk of state-dir, or "
+	    "mend it; the log says what is wrong");
+}
+
 /* Nobody is known to lead: nothing goes on until somebody does. */
 static enum node_state
 node_lost(struct node *n, enum side side)
@@ -286,14 +317,25 @@ node_lost(struct node *n, enum side side)
 	return NODE_LOST;
 }
 
+/* Without a disk nothing can be agreed on: such a node only follows. */
 static enum node_state
 node_disk_failed(struct node *n, enum side side)
 {
-	enum node_state next = node_lost(n, side);
+	enum node_state next = n->state == NODE_FOLLOW ||
+	    n->state == NODE_LEARN ? n->state : node_lost(n, side);
 
-	node_why(n, "the record could not be written; see the log, make room "
-	    "or mend the disk of state-dir");
+	node_disk_why(n);
 	return next;
+}
+
+/* Tries the disk again, once it has refused. */
+static void
+node_store_again(struct node *n)
+{
+	if (n->store_again_ms == 0 || n->facts.now_ms < n->store_again_ms)
+		return;
+	n->store_again_ms = n->facts.now_ms + NODE_STORE_AGAIN_MS;
+	node_store(n, &n->record);
 }
 
 /* The peer leads with a newer epoch, or asked for the lead and got it. */
@@ -308,16 +350,19 @@ node_follow(struct node *n)
 		n->record = p->record;
 		if (epoch_cmp(n->promised, n->record.epoch) < 0)
 			n->promised = n->record.epoch;
-		n->storing = n->record;
-		node_order(n, NODE_DO_STORE, SIDE_NONE);
+		node_store(n, &n->record);
 	}
+	node_store_again(n);
 	n->lease_ms = p->lease_ms;
 	if (p->leads && (n->gate_seq != p->gate_seq ||
 	    n->state != NODE_FOLLOW)) {
 		n->gate = p->gate;
 		n->gate_seq = p->gate_seq;
 	}
-	n->why[0] = '\0';
+	if (n->store_again_ms != 0)
+		node_disk_why(n);
+	else
+		node_why(n, "%s", p->why);
 	return NODE_FOLLOW;
 }
 
@@ -340,30 +385,37 @@ void
 node_commit_asked(struct node *n, const struct record *asked,
     const struct record *base)
 {
-	bool same_epoch = epoch_cmp(asked->epoch, n->promised) == 0;
-	bool newer = epoch_cmp(asked->epoch, n->promised) > 0;
+	bool again = record_cmp(asked, &n->record) == 0;
 
 	n->orders = 0;
 	if ((node_leads(n) && n->facts.now_ms < n->lease_ms) ||
-	    (!newer && !(same_epoch && asked->seq > n->record.seq)) ||
-	    record_cmp(&n->record, base) > 0) {
+	    epoch_cmp(asked->epoch, n->promised) < 0 ||
+	    record_cmp(asked, &n->record) < 0 ||
+	    (!again && record_cmp(&n->record, base) > 0)) {
 		node_order(n, NODE_DO_SEND_REFUSE, SIDE_NONE);
 		return;
 	}
 	n->promised = asked->epoch;
-	n->record = n->storing = *asked;
-	node_order(n, NODE_DO_STORE, SIDE_NONE);
+	n->vote = *asked;
+	node_store(n, asked);
 	node_order(n, NODE_DO_SEND_ACCEPT, SIDE_NONE);
 	/* What this node ordered or asked for itself is over. */
-	if (n->state != NODE_FOLLOW)
+	if (n->state != NODE_FOLLOW && n->state != NODE_LEARN)
 		node_set(n, node_lost(n, SIDE_NONE), NODE_EV_COMMIT_ASKED);
 }
 
 /* ---- LEARN and LOST: who shall lead? ---- */
 
+/* May it ask for the lead now, or did that just fail? */
+static bool
+node_may_claim(const struct node *n)
+{
+	return n->store_again_ms == 0 && n->facts.now_ms >= n->claim_after_ms;
+}
+
 /* Claims the lead with the newest record that is known. */
-static enum node_state
-node_claim(struct node *n)
+static void
+node_claim_next(struct node *n)
 {
 	struct epoch e = n->promised;
 
@@ -373,6 +425,14 @@ node_claim(struct node *n)
 	n->next.epoch.number = e.number + 1;
 	n->next.epoch.by = n->conf.me;
 	n->next.seq = 1;
+}
+
+static enum node_state
+node_claim(struct node *n)
+{
+	if (!node_may_claim(n))
+		return n->state;
+	node_claim_next(n);
 	node_deadline(n, NODE_CLAIM_MS);
 	node_commit(n, false);
 	return NODE_CLAIM;
@@ -402,10 +462,10 @@ node_learn_newer(struct node *n)
 	if (theirs->epoch.number == 0 ||
 	    record_cmp(theirs, &n->record) <= 0)
 		return false;
-	n->record = n->storing = *theirs;
+	n->record = *theirs;
 	if (epoch_cmp(n->promised, n->record.epoch) < 0)
 		n->promised = n->record.epoch;
-	node_order(n, NODE_DO_STORE, SIDE_NONE);
+	node_store(n, theirs);
 	return true;
 }
 
@@ -417,24 +477,25 @@ node_learn_newer(struct node *n)
 static bool
 node_may_start_alone(struct node *n)
 {
-	enum side p = n->record.primary;
+	enum side me = n->conf.me, p = n->record.primary;
+	const char *const *name = n->conf.name;
 	const struct node_redis *r;
 
 	if (!node_has_record(n) || p == SIDE_NONE) {
-		node_why(n, "first start: waiting for the other node, which "
-		    "must be up once");
+		node_why(n, "first start: waiting for the Holdover of node "
+		    "%s, which must be up once; if it never will be, PROMOTE "
+		    "%s ACCEPT-LOSS", name[SIDE_OTHER(me)], name[me]);
 		return false;
 	}
-	if (n->record.fresh == SIDE_BIT(n->conf.me))
+	if (n->record.fresh == SIDE_BIT(me))
 		return true;
 	r = &n->facts.redis[p];
 	if (r->health == NODE_UP && r->info.primary &&
 	    strcmp(r->info.run_id, n->record.run[p]) == 0)
 		return true;
-	node_why(n, "this node's copy may be old: waiting for node %s; if it "
-	    "never comes back, PROMOTE %s ACCEPT-LOSS",
-	    n->record.node[SIDE_OTHER(n->conf.me)],
-	    n->record.node[n->conf.me]);
+	node_why(n, "this node's copy may be old: waiting for node %s, which "
+	    "may have newer data; if it never comes back, PROMOTE %s "
+	    "ACCEPT-LOSS", name[SIDE_OTHER(me)], name[me]);
 	return false;
 }
 
@@ -444,40 +505,55 @@ node_silent(const struct node *n)
 	return n->facts.peer.health == NODE_GONE || node_peer_dead(n);
 }
 
+/* The peer is there: who does not lead yet asks for the lead in turn. */
+static enum node_state
+node_meet(struct node *n)
+{
+	if (node_learn_newer(n) || n->facts.peer.leads || !node_my_turn(n))
+		return n->state;
+	return node_claim(n);
+}
+
 static enum node_state
 node_learn_look(struct node *n, enum side side)
 {
 	(void)side;
 	if (node_peer_leads(n))
 		return node_follow(n);
-	if (n->facts.peer.health == NODE_UP) {
-		if (node_learn_newer(n) || n->facts.peer.leads)
-			return n->state;
-		return node_my_turn(n) ? node_claim(n) : n->state;
-	}
-	if (!node_silent(n) || !node_alone_ok(n)) {
-		node_why(n, "waiting for the peer's Holdover");
+	node_store_again(n);
+	if (n->facts.peer.health == NODE_UP)
+		return node_meet(n);
+	/* Says what is needed even while it is not sure that it is. */
+	if (!node_may_start_alone(n))
 		return n->state;
-	}
-	return node_may_start_alone(n) ? node_claim(n) : n->state;
+	if (node_silent(n) && node_alone_ok(n))
+		return node_claim(n);
+	node_why(n, "waiting for the Holdover of node %s; if it never comes "
+	    "back, PROMOTE %s ACCEPT-LOSS",
+	    n->conf.name[SIDE_OTHER(n->conf.me)], n->conf.name[n->conf.me]);
+	return n->state;
 }
 
 static enum node_state
 node_lost_look(struct node *n, enum side side)
 {
+	enum side me = n->conf.me;
+
 	(void)side;
 	if (node_peer_leads(n))
 		return node_follow(n);
-	if (n->facts.peer.health == NODE_UP) {
-		if (node_learn_newer(n) || n->facts.peer.leads)
-			return n->state;
-		return node_my_turn(n) ? node_claim(n) : n->state;
-	}
+	node_store_again(n);
+	if (n->facts.peer.health == NODE_UP)
+		return node_meet(n);
 	if (node_has_record(n) && node_silent(n) && node_alone_ok(n))
 		return node_claim(n);
-	node_why(n, "nobody leads: the peer is not heard, and this node may "
-	    "not go on alone (it is %sthe VIP's holder)",
-	    n->facts.holder ? "" : "not ");
+	if (n->store_again_ms != 0)
+		return n->state;
+	node_why(n, "nobody leads: node %s is not heard, and this node may "
+	    "not go on alone (%s); if node %s is dead, PROMOTE %s ACCEPT-LOSS",
+	    n->conf.name[SIDE_OTHER(me)], n->conf.alone_serve ?
+	    "it does not hold the VIP" : "alone is hold",
+	    n->conf.name[SIDE_OTHER(me)], n->conf.name[me]);
 	return n->state;
 }
 
@@ -491,18 +567,39 @@ node_not_leading(struct node *n, enum side side)
 	return n->state;
 }
 
-/* PROMOTE ... ACCEPT-LOSS, where the other node does not come back. */
+/*
+ * PROMOTE ... ACCEPT-LOSS, where the other node does not come back. By it the
+ * operator also says that this node may act alone, until the other is heard.
+ */
 static enum node_state
 node_learn_operator(struct node *n, enum side side)
 {
 	if (n->wish != NODE_WISH_PROMOTE || n->facts.peer.health == NODE_UP ||
 	    n->wish_side != n->conf.me)
 		return node_not_leading(n, side);
-	n->record.primary = n->wish_side;
-	n->record.fresh = SIDE_BIT(n->wish_side);
-	n->record.run[n->wish_side][0] = '\0';
-	n->record.intent = SIDE_NONE;
-	return node_claim(n);
+	n->alone_allowed = true;
+	node_claim_next(n);
+	n->next.primary = n->wish_side;
+	n->next.fresh = SIDE_BIT(n->wish_side);
+	n->next.run[n->wish_side][0] = '\0';
+	n->next.intent = SIDE_NONE;
+	node_deadline(n, NODE_CLAIM_MS);
+	node_commit(n, false);
+	return NODE_CLAIM;
+}
+
+/*
+ * What this leader cannot reach and the peer can is better led from there: a
+ * switch needs whoever leads to reach both Redis.
+ */
+enum node_state
+node_yield(struct node *n)
+{
+	node_lost(n, SIDE_NONE);
+	n->claim_after_ms = n->facts.now_ms + NODE_YIELD_MS;
+	node_why(n, "the Redis of node %s is reached from there only: that "
+	    "node leads", n->conf.name[n->record.primary]);
+	return NODE_LOST;
 }
 
 /* ---- FOLLOW ---- */
@@ -524,8 +621,7 @@ static enum node_state
 node_claim_committed(struct node *n, enum side side)
 {
 	if (!n->stored && n->accepted) {
-		n->storing = n->next;
-		node_order(n, NODE_DO_STORE, SIDE_NONE);
+		node_store(n, &n->next);
 		return n->state;
 	}
 	if (!node_commit_holds(n))
@@ -549,7 +645,9 @@ static enum node_state
 node_claim_refused(struct node *n, enum side side)
 {
 	node_lost(n, side);
-	node_why(n, "the peer refused the lead");
+	n->claim_after_ms = n->facts.now_ms + NODE_CLAIM_LATER_MS;
+	node_why(n, "node %s did not agree that this node leads",
+	    n->conf.name[SIDE_OTHER(n->conf.me)]);
 	return NODE_LOST;
 }
 
@@ -567,8 +665,17 @@ node_commit_answered(struct node *n, bool accepted,
 		}
 		return;
 	}
-	if (node_commit_pending(n))
+	/*
+	 * A leader is one no more when the peer knows of something newer. Else
+	 * the peer's disk refused it, and what is pending stays so.
+	 */
+	if (node_commit_pending(n) && (!node_leads(n) ||
+	    record_cmp(theirs, &n->record) > 0))
 		node_step(n, NODE_EV_REFUSED, SIDE_NONE);
+	else if (node_commit_pending(n))
+		node_why(n, "node %s cannot write its record, so nothing new "
+		    "can be agreed on; see STATUS there",
+		    n->conf.name[SIDE_OTHER(n->conf.me)]);
 }
 
 /*
@@ -681,6 +788,7 @@ node_init(struct node *n, const struct node_conf *conf,
 		n->record.epoch.by = SIDE_A;
 	}
 	n->gate.reads = n->gate.writes = n->vip_side = SIDE_NONE;
+	n->known.side = SIDE_NONE;
 	n->facts.now_ms = n->state_since_ms = now_ms;
 	n->last_switch_ms = now_ms - conf->switch_min_gap_ms;
 	n->sw.end_offset = -1;
@@ -693,17 +801,18 @@ node_what(struct node *n, enum node_event e)
 {
 	int64_t now = n->facts.now_ms;
 
-	if (e != NODE_EV_LOOK)
-		return e;
 	if (n->state == NODE_FOLLOW || node_leads(n)) {
+		/* An ended one is not renewed: others may have led since. */
+		if (now >= n->lease_ms)
+			return NODE_EV_LEASE_ENDED;
 		if (n->facts.peer.lease_ms > n->lease_ms &&
 		    n->facts.peer.health == NODE_UP)
 			n->lease_ms = n->facts.peer.lease_ms;
 		if (node_leads(n) && node_alone_ok(n))
 			n->lease_ms = now + n->conf.lease_ms;
-		if (now >= n->lease_ms)
-			return NODE_EV_LEASE_ENDED;
 	}
+	if (e != NODE_EV_LOOK)
+		return e;
 	if (node_leads(n) && node_peer_leads(n) &&
 	    epoch_cmp(n->facts.peer.record.epoch, n->record.epoch) > 0)
 		return NODE_EV_LEASE_ENDED;
@@ -716,6 +825,39 @@ node_what(struct node *n, enum node_event e)
 	return e;
 }
 
+/* How far the primary is known to have come, by its own word. */
+static void
+node_note_primary(struct node *n)
+{
+	enum side p = node_view(n)->primary;
+	const struct info *i;
+
+	if (p == SIDE_NONE || !node_runs(n, p))
+		return;
+	i = &n->facts.redis[p].info;
+	if (!i->primary || i->loading)
+		return;
+	n->known = (struct node_known){ .side = p, .offset = i->offset };
+	memcpy(n->known.replid, i->replid, sizeof(n->known.replid));
+}
+
+/* What the disk said counts whatever else has come up meanwhile. */
+static void
+node_note_store(struct node *n, enum node_event e)
+{
+	if (e != NODE_EV_STORED && e != NODE_EV_STORE_FAILED)
+		return;
+	if (e == NODE_EV_STORED) {
+		n->stored = node_commit_pending(n) &&
+		    record_cmp(&n->storing, &n->next) == 0;
+		if (record_cmp(&n->vote, &n->storing) == 0)
+			n->record = n->vote;
+	}
+	n->store_again_ms = e == NODE_EV_STORED ? 0 :
+	    n->facts.now_ms + NODE_STORE_AGAIN_MS;
+	memset(&n->vote, 0, sizeof(n->vote));
+}
+
 void
 node_step(struct node *n, enum node_event e, enum side side)
 {
@@ -723,10 +865,11 @@ node_step(struct node *n, enum node_event e, enum side side)
 
 	n->orders = 0;
 	n->deadline_new = false;
+	if (n->facts.peer.health == NODE_UP)
+		n->alone_allowed = false;
+	node_note_store(n, e);
+	node_note_primary(n);
 	e = node_what(n, e);
-	if (e == NODE_EV_STORED)
-		n->stored = node_commit_pending(n) &&
-		    record_cmp(&n->storing, &n->next) == 0;
 	if ((e == NODE_EV_ORDER_DONE || e == NODE_EV_ORDER_FAILED) &&
 	    side != SIDE_NONE)
 		n->awaited &= ~SIDE_BIT(side);
@@ -734,6 +877,12 @@ node_step(struct node *n, enum node_event e, enum side side)
 	if (next != was && !n->deadline_new)
 		n->deadline_ms = 0;
 	node_set(n, next, e);
+}
+
+void
+node_forget_wish(struct node *n)
+{
+	n->wish = NODE_NO_WISH;
 }
 
 void

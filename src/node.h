@@ -99,6 +99,8 @@ struct node_peer {
 	bool			 serving; /* its gate lets reads through */
 	int64_t			 lease_ms;	/* when its echo says that our
 						 * lease ends, on our clock */
+	enum node_health	 sees[2];	/* how it sees both Redis */
+	char			 why[256];	/* what it waits for */
 };
 
 struct node_facts {
@@ -156,6 +158,13 @@ struct node_sample {
 	long long	offset;
 };
 
+/* The last that a primary said of itself while it was one. */
+struct node_known {
+	enum side	side;		/* NONE: nothing is known */
+	char		replid[INFO_ID + 1];
+	long long	offset;
+};
+
 /* Milliseconds at which the steps of a switch were done; for its log. */
 struct node_switch {
 	bool		 planned;
@@ -177,6 +186,8 @@ struct node {
 	struct record		 record;	/* epoch.number 0: none yet */
 	struct epoch		 promised;
 	struct record		 storing;	/* of the last NODE_DO_STORE */
+	struct record		 vote;	/* the peer's, until it is stored */
+	int64_t			 store_again_ms; /* 0: the disk is well */
 
 	/* The commit under way, if next.epoch.number is not 0. */
 	struct record		 next;
@@ -186,6 +197,9 @@ struct node {
 	int64_t			 commit_ms;	/* when it was last sent */
 
 	int64_t			 lease_ms;	/* the gate lives until then */
+	int64_t			 claim_after_ms;
+	bool			 alone_allowed;	/* an operator said so; until
+						 * the peer is heard */
 	struct gate_order	 gate;
 	uint64_t		 gate_seq;
 
@@ -196,6 +210,9 @@ struct node {
 	int64_t			 last_switch_ms;
 	enum side		 vip_side;	/* who holds the VIP, or NONE */
 	int64_t			 vip_since_ms;
+	struct node_known	 known;
+	int64_t			 unseen_since_ms; /* the primary is reached
+						 * by the peer only; 0: no */
 	struct node_sample	 sample[NODE_SAMPLES];
 	unsigned		 samples;
 
@@ -232,6 +249,8 @@ void	node_commit_answered(struct node *, bool accepted,
 
 /* OPERATOR: SWITCHOVER, or PROMOTE of that side, accepting loss. */
 void	node_wish(struct node *, enum node_wish, enum side);
+/* Nobody waits for it any more. */
+void	node_forget_wish(struct node *);
 
 bool	node_leads(const struct node *);
 /* Does a copy hold what was acknowledged, as far as this node knows? */

@@ -19,6 +19,9 @@
 /* How long a promotion may take. */
 #define NODE_PROMOTE_MS		2000
 
+/* The lead is given to the peer when only that reaches the primary. */
+#define NODE_UNSEEN_MS		1000
+
 bool
 node_runs(const struct node *n, enum side s)
 {
@@ -32,6 +35,31 @@ static bool
 node_restarted(const struct node *n, enum side s)
 {
 	return n->facts.redis[s].health == NODE_UP && !node_runs(n, s);
+}
+
+bool
+node_dead(const struct node *n, enum side s)
+{
+	const struct node_peer *p = &n->facts.peer;
+
+	return n->facts.redis[s].health == NODE_GONE &&
+	    !(p->health == NODE_UP && p->sees[s] == NODE_UP);
+}
+
+bool
+node_should_yield(struct node *n)
+{
+	enum side s = node_view(n)->primary;
+	const struct node_peer *p = &n->facts.peer;
+
+	if (n->facts.redis[s].health == NODE_UP || p->health != NODE_UP ||
+	    p->sees[s] != NODE_UP) {
+		n->unseen_since_ms = 0;
+		return false;
+	}
+	if (n->unseen_since_ms == 0)
+		n->unseen_since_ms = n->facts.now_ms;
+	return n->facts.now_ms - n->unseen_since_ms >= NODE_UNSEEN_MS;
 }
 
 /*
@@ -48,7 +76,9 @@ node_primary_ok(const struct node *n)
 	case NODE_UP:
 		return node_runs(n, p) && r->info.primary;
 	case NODE_GONE:
-		return false;
+		if (node_dead(n, p))
+			return false;
+		/* FALLTHROUGH */
 	default:
 		return p == n->conf.me || !node_peer_dead(n);
 	}
@@ -113,6 +143,17 @@ node_related(const struct info *x, const struct info *y)
 	    strcmp(x->replid2, y->replid) == 0;
 }
 
+/* Does the copy replicate from that one, by whatever name? */
+static bool
+node_replicates(const struct node *n, enum side copy, enum side from)
+{
+	const struct node_redis *c = &n->facts.redis[copy];
+	const struct info *i = &n->facts.redis[from].info;
+
+	return i->primary && !c->info.primary && (c->attached ||
+	    (c->info.link_up && strcmp(c->info.replid, i->replid) == 0));
+}
+
 static enum node_state
 node_choose_first(struct node *n)
 {
@@ -127,9 +168,9 @@ node_choose_first(struct node *n)
 			return node_wait(n, "first start: waiting for the "
 			    "Redis of node %s", name[s]);
 	/* An existing pair is taken as it is. */
-	if (a->info.primary && b->attached)
+	if (node_replicates(n, SIDE_B, SIDE_A))
 		return node_failover(n, SIDE_A);
-	if (b->info.primary && a->attached)
+	if (node_replicates(n, SIDE_A, SIDE_B))
 		return node_failover(n, SIDE_B);
 	if (a->info.keys > 0 && b->info.keys > 0) {
 		if (!node_related(&a->info, &b->info))
@@ -196,36 +237,102 @@ node_emptied(const struct node *n, enum side s)
 	    strcmp(i->replid, n->record.past[0].replid) != 0;
 }
 
-/* Both copies have restarted, or one has and the other is no good. */
-static enum node_state
-node_choose_restarted(struct node *n, enum side p)
+/* The same history, and further. */
+static bool
+node_further(const struct info *x, const struct info *than)
+{
+	return strcmp(x->replid, than->replid) == 0 &&
+	    x->offset > than->offset;
+}
+
+/*
+ * Both are recorded as fresh and both have restarted: which has more? An AOF
+ * brings all back, under new ids; an RDB what there was when it was written,
+ * under the old ones, so that offsets compare.
+ */
+static enum side
+node_better_restarted(const struct node *n, enum side p)
 {
 	enum side o = SIDE_OTHER(p);
-	const struct node_redis *r = &n->facts.redis[p];
+	const struct info *i = &n->facts.redis[p].info;
+	const struct info *j = &n->facts.redis[o].info;
+
+	if (node_emptied(n, p) && j->keys > 0)
+		return o;
+	if (node_emptied(n, o) && i->keys > 0)
+		return p;
+	if (i->aof != j->aof)
+		return i->aof ? p : o;
+	return node_further(j, i) ? o : p;
+}
+
+/* The recorded primary has restarted, and so has the other if it is good. */
+static enum node_state
+node_choose_both(struct node *n, enum side p)
+{
+	enum side o = SIDE_OTHER(p);
+	const struct info *i = &n->facts.redis[p].info;
 	const struct node_redis *q = &n->facts.redis[o];
 	const char *const *name = n->conf.name;
 
-	if (r->info.loading)
-		return node_wait(n, "the Redis of node %s, the primary, is "
-		    "loading its data", name[p]);
-	if (!node_is_fresh(n, p))
-		return node_wait(n, "the Redis of node %s is not known to "
-		    "have all data; PROMOTE %s ACCEPT-LOSS if you know better",
-		    name[p], name[p]);
-	if (!node_emptied(n, p))
+	if (q->health == NODE_UP && !q->info.loading)
+		return node_failover(n, node_better_restarted(n, p));
+	/* All that it had, as far as a disk can tell. */
+	if (i->aof && !node_emptied(n, p))
 		return node_failover(n, p);
-	if (q->health != NODE_UP || q->info.loading)
+	return node_wait(n, "the Redis of node %s, the primary, came back %s; "
+	    "waiting for the Redis of node %s, which may have more, or for "
+	    "PROMOTE %s ACCEPT-LOSS", name[p], node_emptied(n, p) ? "empty" :
+	    "without AOF", name[o], name[p]);
+}
+
+/* Only the recorded primary is fresh, and it has restarted. */
+static enum node_state
+node_choose_only(struct node *n, enum side p)
+{
+	enum side o = SIDE_OTHER(p);
+	const struct info *i = &n->facts.redis[p].info;
+	const struct node_redis *q = &n->facts.redis[o];
+	const char *const *name = n->conf.name;
+	bool there = q->health == NODE_UP && !q->info.loading;
+
+	if (node_emptied(n, p) && there && q->info.keys > 0)
+		return node_wait(n, "the Redis of node %s, the primary, came "
+		    "back empty and the copy of node %s (%lld keys) is not "
+		    "fresh; PROMOTE %s ACCEPT-LOSS serves it all the same",
+		    name[p], name[o], q->info.keys, name[o]);
+	if (node_emptied(n, p) && !there)
 		return node_wait(n, "the Redis of node %s, the primary, came "
 		    "back empty; waiting for the copy of node %s, or for "
 		    "PROMOTE %s ACCEPT-LOSS", name[p], name[o], name[p]);
-	if (q->info.keys == 0)
-		return node_failover(n, p);
-	if (node_is_fresh(n, o))
-		return node_failover(n, o);
-	return node_wait(n, "the Redis of node %s, the primary, came back "
-	    "empty and the copy of node %s (%lld keys) is not fresh; PROMOTE "
-	    "%s ACCEPT-LOSS serves it all the same", name[p], name[o],
-	    q->info.keys, name[o]);
+	if (there && node_further(&q->info, i))
+		return node_wait(n, "the Redis of node %s, the primary, came "
+		    "back with less than node %s has; choose which to keep: "
+		    "PROMOTE %s ACCEPT-LOSS or PROMOTE %s ACCEPT-LOSS",
+		    name[p], name[o], name[o], name[p]);
+	if (n->known.side == p && strcmp(n->known.replid, i->replid) == 0 &&
+	    i->offset < n->known.offset)
+		return node_wait(n, "the Redis of node %s, the only fresh "
+		    "copy, came back with older data (offset %lld, it was at "
+		    "%lld); restore it, or PROMOTE %s ACCEPT-LOSS", name[p],
+		    i->offset, n->known.offset, name[p]);
+	return node_failover(n, p);
+}
+
+static enum node_state
+node_choose_restarted(struct node *n, enum side p)
+{
+	const char *name = n->conf.name[p];
+
+	if (n->facts.redis[p].info.loading)
+		return node_wait(n, "the Redis of node %s, the primary, is "
+		    "loading its data", name);
+	if (!node_is_fresh(n, p))
+		return node_wait(n, "the Redis of node %s is not known to "
+		    "have all data; PROMOTE %s ACCEPT-LOSS if you know better",
+		    name, name);
+	return node_is_fresh(n, SIDE_OTHER(p)) ? node_choose_both(n, p) :
+	    node_choose_only(n, p);
 }
 
 static enum node_state
@@ -254,6 +361,11 @@ node_choose(struct node *n, enum side side)
 	(void)side;
 	if (node_commit_pending(n))
 		return n->state;
+	/* After a claim that was made for it, or where it had to wait. */
+	if (n->wish == NODE_WISH_PROMOTE &&
+	    n->facts.redis[n->wish_side].health == NODE_UP &&
+	    !n->facts.redis[n->wish_side].info.loading)
+		return node_failover(n, n->wish_side);
 	if (p == SIDE_NONE)
 		return node_choose_first(n);
 	if (n->record.intent != SIDE_NONE && node_runs(n, p))
@@ -270,6 +382,8 @@ node_choose(struct node *n, enum side side)
 			return node_failover(n, p);
 		return node_choose_gone(n, p);
 	}
+	if (node_should_yield(n))
+		return node_yield(n);
 	return node_wait(n, "the primary, the Redis of node %s, is silent",
 	    n->conf.name[p]);
 }
@@ -287,11 +401,15 @@ node_failover(struct node *n, enum side to)
 	    .to = to, .begun_ms = n->facts.now_ms, .end_offset = -1,
 	    .new_offset = i->offset };
 	if (from != SIDE_NONE && from != to)
-		n->sw.end_offset = n->facts.redis[from].info.offset;
+		n->sw.end_offset = n->known.side == from ? n->known.offset :
+		    n->facts.redis[from].info.offset;
 	next->primary = to;
 	next->fresh = SIDE_BIT(to);
 	next->intent = SIDE_NONE;
 	snprintf(next->run[to], sizeof(next->run[to]), "%s", i->run_id);
+	/* It may have writes of its own; see node_own_writes(). */
+	if (from != to)
+		next->run[SIDE_OTHER(to)][0] = '\0';
 	record_add_past(next, next->epoch, i->replid, i->offset);
 	node_why(n, "the Redis of node %s becomes the primary",
 	    n->conf.name[to]);

@@ -26,7 +26,8 @@ node_sample(struct node *n)
 	struct node_sample *s = n->sample;
 
 	if (r->health != NODE_UP || (n->samples > 0 &&
-	    s[(n->samples - 1) % NODE_SAMPLES].offset == r->info.offset))
+	    n->facts.now_ms - s[(n->samples - 1) % NODE_SAMPLES].at_ms <
+	    n->conf.fresh_lag_ms / (NODE_SAMPLES / 2)))
 		return;
 	s[n->samples++ % NODE_SAMPLES] = (struct node_sample){
 	    n->facts.now_ms, r->info.offset };
@@ -60,6 +61,7 @@ node_keeps_up(const struct node *n, enum side o)
 
 	return r->health == NODE_UP && r->attached && r->info.link_up &&
 	    !r->info.syncing && !r->info.loading &&
+	    strcmp(r->info.replid, p->info.replid) == 0 &&
 	    r->info.offset >= node_offset_then(n) &&
 	    p->info.offset - r->info.offset <= n->conf.fresh_lag_bytes;
 }
@@ -69,6 +71,11 @@ node_note_fresh(struct node *n, enum side o)
 {
 	int64_t now = n->facts.now_ms;
 
+	/* A primary that is not heard may be further than is known. */
+	if (n->facts.redis[node_view(n)->primary].health != NODE_UP) {
+		n->fresh_since_ms = 0;
+		return;
+	}
 	if (node_keeps_up(n, o)) {
 		if (n->fresh_since_ms == 0)
 			n->fresh_since_ms = now;
@@ -208,6 +215,8 @@ node_lead_look(struct node *n, enum side side)
 		node_commit_drop(n);
 		return node_choose(n, SIDE_NONE);
 	}
+	if (node_should_yield(n))
+		return node_yield(n);
 	if (n->sw.planned &&
 	    n->facts.now_ms - n->sw.begun_ms > NODE_TRUST_MS)
 		n->sw.planned = false;
@@ -229,8 +238,10 @@ node_lead_look(struct node *n, enum side side)
 enum node_state
 node_lead_committed(struct node *n, enum side side)
 {
-	return n->state == NODE_STEADY || n->state == NODE_SOLO ?
-	    node_lead_look(n, side) : n->state;
+	if (n->state != NODE_STEADY && n->state != NODE_SOLO)
+		return n->state;
+	n->why[0] = '\0';
+	return node_lead_look(n, side);
 }
 
 enum node_state

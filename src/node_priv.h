@@ -52,6 +52,11 @@ const struct record	*node_view(const struct node *);
 
 /* Is it heard, and still the process that the record knows? */
 bool	node_runs(const struct node *, enum side);
+/* Is it gone, also for the peer where that can be asked? */
+bool	node_dead(const struct node *, enum side);
+/* The peer has reached the primary for a while, and this node has not. */
+bool	node_should_yield(struct node *);
+enum node_state	node_yield(struct node *);
 /* Does the primary serve as one, as far as is known? */
 bool	node_primary_ok(const struct node *);
 

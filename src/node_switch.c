@@ -88,7 +88,7 @@ node_fence_done(struct node *n, enum side side)
 	const struct info *i = &n->facts.redis[side].info;
 
 	if (side == n->record.primary) {
-		if (i->primary)
+		if (i->primary || !node_runs(n, side))
 			return node_switch_failed(n, side);
 		n->sw.end_offset = i->offset;
 		node_order(n, NODE_DO_READ, to);

@@ -38,6 +38,8 @@ struct redis {
 	struct mono		 connect_deadline;
 	struct info		 info;
 	struct mono		 heard;
+	unsigned		 connection;	/* the present or last one */
+	unsigned		 info_connection; /* over which info came */
 };
 
 static void	redis_connect(struct redis *);
@@ -243,6 +245,7 @@ void
 redis_set_info(struct redis *r, const struct info *info)
 {
 	r->info = *info;
+	r->info_connection = r->connection;
 	r->heard = mono_now();
 }
 
@@ -275,6 +278,7 @@ redis_on_connected(struct redis *r)
 	int one = 1;
 
 	r->connected = true;
+	r->connection++;
 	setsockopt(bufferevent_getfd(r->bev), IPPROTO_TCP, TCP_NODELAY, &one,
 	    sizeof(one));
 	if (r->opts.password != NULL && r->opts.user != NULL)
@@ -399,6 +403,18 @@ struct mono
 redis_heard(const struct redis *r)
 {
 	return r->heard;
+}
+
+unsigned
+redis_connection(const struct redis *r)
+{
+	return r->connection;
+}
+
+bool
+redis_is_current(const struct redis *r)
+{
+	return r->connected && r->info_connection == r->connection;
 }
 
 const struct conn_addr *

@@ -49,6 +49,12 @@ void		 redis_free(struct redis *);
 enum redis_link	 redis_link(const struct redis *);
 const struct info	*redis_info(const struct redis *);
 struct mono	 redis_heard(const struct redis *); /* last INFO; 0: never */
+/*
+ * Counts its connections. What was read over an older one may have been said
+ * by another process: an order needs an INFO that is current.
+ */
+unsigned	 redis_connection(const struct redis *);
+bool		 redis_is_current(const struct redis *);
 const struct conn_addr	*redis_addr(const struct redis *);
 
 /* CLIENT SETNAME now, and after each reconnect. */

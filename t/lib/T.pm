@@ -135,6 +135,7 @@ sub kill {
 
 sub signal {
 	my ($c, $signal) = @_;
+	$c->{killed} = 1 if $signal eq 'KILL';
 	CORE::kill($signal, $c->{pid});
 }
 

@@ -7,30 +7,43 @@ use T;
 use T::Proxy;
 use T::Redis;
 
+my %persistence = (aof => "appendonly yes\nsave \"\"",
+    rdb => "appendonly no\nsave 3600 1", none => "appendonly no\nsave \"\"");
+my $count = 0;
+
+# conf: for both Holdovers. later: they are not started, only both Redis.
+# redis_conf: for both Redis, or by node; persistence (aof, rdb, none) and
+# fence (1: replica of nowhere at start) likewise.
 sub new {
 	my ($class, %opt) = @_;
-	my $pair = bless { conf => $opt{conf} // '' }, $class;
+	my $pair = bless { conf => $opt{conf} // '', name => $count++ ?
+	    "pair$count-" : '' }, $class;
 	my $secret = write_file(tmpdir() . '/secret', "not very secret\n",
 	    0600);
 	my %peer_port = map { $_ => free_port() } qw(a b);
-	my %other = (a => 'b', b => 'a');
-	$pair->{redis}{$_} = T::Redis->new(name => "redis-$_", fence => 1,
-	    password => $opt{password},
-	    conf => $opt{redis_conf} // "appendonly yes") for qw(a b);
+	my $by_node = sub { ref $_[0] ? $_[0]{$_[1]} : $_[0] };
 	for my $n (qw(a b)) {
-		my $o = $other{$n};
-		$pair->{proxy}{$n} = T::Proxy->new(name => "node-$n",
+		$pair->{redis}{$n} = T::Redis->new(
+		    name => "$pair->{name}redis-$n",
+		    fence => $by_node->($opt{fence} // 1, $n),
+		    password => $opt{password},
+		    conf => join "\n", $persistence{$by_node->(
+		    $opt{persistence} // 'aof', $n)},
+		    $by_node->($opt{redis_conf} // '', $n));
+	}
+	for my $n (qw(a b)) {
+		my $o = $pair->other($n);
+		$pair->{proxy}{$n} = T::Proxy->new(
+		    name => "$pair->{name}node-$n",
 		    redis => $pair->{redis}{$n}, later => 1,
 		    conf => join "\n", 'cluster test', "node $n",
 		    "peer $o 127.0.0.1:$peer_port{$o}",
 		    "peer-port $peer_port{$n}",
 		    'peer-redis 127.0.0.1:' . $pair->{redis}{$o}->port,
-		    "peer-secret-file $secret", $pair->{conf});
+		    "peer-secret-file $secret",
+		    $by_node->($pair->{conf}, $n));
 	}
-	if (!$opt{later}) {
-		$_->start for @{$pair->{proxy}}{qw(a b)};
-		$pair->steady;
-	}
+	$pair->start->steady if !$opt{later};
 	return $pair;
 }
 
@@ -50,6 +63,45 @@ sub switchover {
 	return $pair->steady;
 }
 
+# The Holdovers of these nodes, or of both.
+sub start {
+	my ($pair, @nodes) = @_;
+	$pair->proxy($_)->start for @nodes ? @nodes : qw(a b);
+	return $pair;
+}
+
+# Their Holdovers and Redis, all in the same moment: frozen first, so that
+# none of them can act on another's death.
+sub kill_nodes {
+	my ($pair, @nodes) = @_;
+	my @children = map { ($pair->proxy($_)->child,
+	    $pair->redis($_)->child) } @nodes;
+	$_->signal('STOP') for @children;
+	$_->signal('KILL') for @children;
+	$_->kill for @children;
+}
+
+sub boot_node {
+	my ($pair, $n) = @_;
+	$pair->redis($n)->start;
+	$pair->proxy($n)->start;
+}
+
+# Which node's Holdover leads; undef: none.
+sub leader {
+	my ($pair) = @_;
+	my ($leader) = map { eval { $_->info->{leader} } || () }
+	    @{$pair->{proxy}}{qw(a b)};
+	return $leader;
+}
+
+# Makes that node the primary, in the ordinary way.
+sub move_primary {
+	my ($pair, $n) = @_;
+	$pair->switchover if $pair->primary ne $n;
+	return $pair;
+}
+
 # Both nodes say the same primary, both copies fresh, gates open.
 sub steady {
 	my ($pair, $seconds) = @_;
@@ -61,6 +113,13 @@ sub steady {
 		    ($_->{serving} // '') ne ($_->{primary} // '-') } $a, $b;
 		!@bad && $a->{primary} eq $b->{primary} }, $seconds // 30);
 	return $pair;
+}
+
+# How many of the two Redis take writes.
+sub writable {
+	my ($pair) = @_;
+	return scalar grep { (eval { $pair->redis($_)->info->{role} } // '')
+	    eq 'master' } qw(a b);
 }
 
 1;
