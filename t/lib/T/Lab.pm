@@ -86,14 +86,17 @@ sub why_no_namespaces
 # ---- life ----
 
 # conf: further lines of holdover.conf; holdover => 0: keepalived and Redis
-# alone; keep => 1: the folder stays; quiet => 1: no word about where it is;
+# alone; keepalived => 0: Holdover and Redis alone; fifo => 0: keepalived
+# runs notify scripts instead; sync_group => 1: its instance is in a group;
+# keep => 1: the folder stays; quiet => 1: no word about where it is;
 # ipv6 => 1: the VIP is an IPv6 address;
 # through => [program, ...]: what starts Holdover
 sub new
 {
 	my ($class, %opt) = @_;
-	my $self = bless { mode => 'netns', holdover => 1, boots => 0,
-	    conf => {}, %opt, owner => $$, node => {} }, $class;
+	my $self = bless { mode => 'netns', holdover => 1, keepalived => 1,
+	    fifo => 1, boots => 0, conf => {}, %opt, owner => $$,
+	    node => {} }, $class;
 
 	$self->{dir} = tempdir("holdover-lab-$$-XXXX", TMPDIR => 1);
 	chmod 0755, $self->{dir};
@@ -106,6 +109,13 @@ sub new
 	require Scalar::Util;
 	Scalar::Util::weaken($lab{$self});
 	return $self;
+}
+
+# Options of new() that are known only later; before start().
+sub set
+{
+	my ($self, %opt) = @_;
+	%$self = (%$self, %opt);
 }
 
 sub netns { $_[0]{mode} eq 'netns' }
@@ -130,6 +140,7 @@ sub start
 		$self->_init('client');
 	}
 	$self->boot_node($_) for $self->nodes;
+	$self->add_vip('a') if $self->netns && !$self->{keepalived};
 	if (!$self->netns && $self->{holdover}) {
 		$self->admin('a', qw(NOTIFY INSTANCE VI_1 MASTER 250));
 		$self->admin('b', qw(NOTIFY INSTANCE VI_1 BACKUP 250));
@@ -167,7 +178,7 @@ sub boot_node
 		open $n->{fifo}, '+<', "$n->{seen}/holdover/vrrp.fifo"
 		    or croak "fifo: $!";
 	}
-	$self->start_keepalived($name) if $self->netns;
+	$self->start_keepalived($name) if $self->netns && $self->{keepalived};
 	return $self;
 }
 
@@ -489,6 +500,86 @@ sub start_keepalived
 	    /run/keepalived.pid -r /run/vrrp.pid));
 }
 
+# As a machine that is paused: everything on it at once, but not the network.
+sub freeze_node { $_[0]->exec_in($_[1], qw(kill -STOP -1)); $_[0] }
+sub wake_node { $_[0]->exec_in($_[1], qw(kill -CONT -1)); $_[0] }
+
+sub stop_keepalived
+{
+	my ($self, $name) = @_;
+
+	$self->signal($name, 'keepalived', 'TERM');
+	$self->wait_until("keepalived on $name has ended", 10, sub {
+		!$self->running($name, 'keepalived') });
+}
+
+# kill -9 of its "parent", its "child" (which does all that is VRRP) or
+# "both", when neither may do anything about it.
+sub kill_keepalived
+{
+	my ($self, $name, $which) = @_;
+	my $seen = $self->{node}{$name}{seen};
+	my ($parent, $child) = map {
+		$self->read_file("$seen/$_.pid") =~ /(\d+)/ }
+	    qw(keepalived vrrp);
+
+	$self->exec_in($name, 'kill', '-STOP', $parent) if $which eq 'both';
+	$self->exec_in($name, 'kill', '-KILL', $child) if $which ne 'parent';
+	$self->exec_in($name, 'kill', '-KILL', $parent) if $which ne 'child';
+	# Its parent's end ends the child, in an orderly way.
+	$self->wait_until("both of keepalived on $name have ended", 10, sub {
+		!-e "$seen/../proc/$child" }) if $which eq 'parent';
+}
+
+# How often its log says so.
+sub keepalived_log
+{
+	my ($self, $name, $re) = @_;
+	my $log = $self->read_file("$self->{dir}/$name/log/keepalived.out");
+
+	return scalar(() = $log =~ /$re/g);
+}
+
+# A file below a node's /run
+sub run_file { "$_[0]{node}{$_[1]}{seen}/$_[2]" }
+
+# What VRRP says to this node ("input"), or it says ("output"), is lost.
+sub lose_adverts
+{
+	my ($self, $name, @hooks) = @_;
+
+	$self->nft($name, 'add table ip lab');
+	for my $hook (@hooks) {
+		$self->nft($name, "add chain ip lab $hook { type filter hook "
+		    . "$hook priority 0; }");
+		$self->nft($name, "add rule ip lab $hook ip protocol 112 "
+		    . 'counter drop');
+	}
+}
+
+sub heed_adverts { $_[0]->nft($_[1], 'delete table ip lab') }
+
+sub nft
+{
+	my ($self, $name, $rule) = @_;
+
+	$self->exec_in($name, program('nft'), $rule);
+	croak "nft $rule on $name failed" if $?;
+}
+
+# By hand, as nobody should; clients forget where it was.
+sub add_vip { $_[0]->_vip($_[1], 'add') }
+sub del_vip { $_[0]->_vip($_[1], 'del') }
+
+sub _vip
+{
+	my ($self, $name, $what) = @_;
+
+	$self->_ip($name, 'addr', $what, "$address{vip}/24", qw(dev eth0));
+	system('nsenter', '-t', $self->{node}{client}{host_pid}, '-n', 'ip',
+	    qw(neigh flush dev eth0));
+}
+
 # ---- configuration: what is shipped, with addresses and paths put in ----
 
 sub write_file
@@ -529,12 +620,18 @@ sub _configure
 		copy(build() . '/holdoverctl', "$run/bin/holdoverctl")
 		    or croak "copy: $!";
 		chmod 0755, "$run/bin/holdoverctl";
-		$conf =~ s{"/usr/bin/holdoverctl check}
-		    {"/run/bin/holdoverctl -s /run/holdover/admin.sock check};
+		$conf =~ s{"/usr/bin/holdoverctl }
+		    {"/run/bin/holdoverctl -s /run/holdover/admin.sock }g;
 	} else {
 		$conf =~ s{init_file -254}{init_file 0};
 		$conf =~ s{"/usr/bin/holdoverctl check}{"/bin/true};
 	}
+	# As the comments there say.
+	if (!$self->{fifo}) {
+		$conf =~ s{^(\s*vrrp_notify_fifo )}{#$1}m;
+		$conf =~ s{^(\s*)#(notify )}{$1$2}m;
+	}
+	$conf =~ s/^#(?=vrrp_sync_group|\t|\})//gm if $self->{sync_group};
 	$self->write_file("$dir/keepalived.conf", $conf);
 }
 
@@ -571,7 +668,8 @@ sub _holdover_conf
 	my $dir = "$self->{dir}/$name";
 	my $run = $self->{node}{$name}{run} . '/holdover';
 	my @where = $self->netns ? ("vip $self->{addr}{vip}",
-	    "vrrp-fifo $run/vrrp.fifo", "vrrp-track-file $run/vrrp.track") :
+	    ($self->{fifo} ? "vrrp-fifo $run/vrrp.fifo" : ()),
+	    "vrrp-track-file $run/vrrp.track") :
 	    ('bind 127.0.0.1', 'peer-bind 127.0.0.1',
 	    'peer-port ' . $self->port($name, 'peer'));
 	my %conf = ('log-level' => 'debug', %{$self->{conf}});

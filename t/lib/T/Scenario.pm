@@ -12,21 +12,25 @@ use strict;
 use warnings;
 use Carp qw(croak);
 use T::Lab;
+use T::Scenario::Keepalived;
 use Time::HiRes qw(time clock_gettime CLOCK_MONOTONIC);
 
 # Writes before a fault, about a second of them: what is old must show.
 use constant WARM => 5000;
 
-my @cases = qw(switchover redis-killed node-crash failback restarted-empty);
-my %case = (
-	'switchover' => \&switchover,
-	'redis-killed' => \&redis_killed,
-	'node-crash' => \&node_crash,
-	'failback' => \&failback,
-	'restarted-empty' => \&restarted_empty,
+# Name and case, in the order of the table. A case is what to do, the lab's
+# options, and the megabytes that are there before it begins.
+my @list = (
+	'switchover' => { do => \&switchover },
+	'redis-killed' => { do => \&redis_killed },
+	'node-crash' => { do => \&node_crash },
+	'failback' => { do => \&failback, megabytes => 100 },
+	'restarted-empty' => { do => \&restarted_empty },
+	T::Scenario::Keepalived::cases(),
 );
+my %case = @list;
 
-sub cases { @cases }
+sub cases { @list[grep { $_ % 2 == 0 } 0 .. $#list] }
 
 # Quicker to follow than by default, so that a test need not wait.
 my %quick = ('follow-delay' => '500ms', 'switch-min-gap' => '1s');
@@ -40,7 +44,7 @@ sub new
 
 	$opt{lab} //= T::Lab->new(%lab, conf => { %quick,
 	    %{$lab{conf} // {}} });
-	return bless { switches => 20, megabytes => 100, warm => WARM, say => sub { },
+	return bless { switches => 20, warm => WARM, say => sub { },
 	    steps => [], %opt }, $class;
 }
 
@@ -51,10 +55,12 @@ sub say { $_[0]{say}->($_[1]) }
 sub run
 {
 	my ($self, $name) = @_;
-	my $do = $case{$name} or croak "no case $name; there are: @cases";
+	my $case = $case{$name} or
+	    croak "no case $name; there are: @{[$self->cases]}";
 
-	$self->begin($name eq 'failback' ? $self->{megabytes} : 0);
-	$do->($self);
+	$self->{lab}->set(%{$case->{lab}}) if $case->{lab};
+	$self->begin($self->{megabytes} // $case->{megabytes});
+	$case->{do}->($self);
 	my $r = $self->end;
 	$r->{case} = $name;
 	$self->{lab}->halt;
