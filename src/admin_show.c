@@ -55,6 +55,15 @@ admin_peer_word(const struct control_view *v)
 }
 
 static const char *
+admin_keepalived_word(const struct vrrp_view *v)
+{
+	static const char *const words[] = { [PIDFILE_UNKNOWN] = "unknown",
+	    [PIDFILE_RUNS] = "running", [PIDFILE_GONE] = "gone" };
+
+	return words[v->keepalived];
+}
+
+static const char *
 admin_link_word(const struct redis *r)
 {
 	switch (redis_link(r)) {
@@ -153,6 +162,7 @@ admin_info_keepalived(const struct admin_env *e,
 	(void)e;
 	if (v->vrrp == NULL)
 		return;
+	buf_addf(out, "keepalived:%s\r\n", admin_keepalived_word(v->vrrp));
 	buf_addf(out, "vrrp:%s\r\npriority:%d\r\nvip:%s\r\nvip_state:%s\r\n"
 	    "track:%d\r\n", vrrp_state_name(v->vrrp->said),
 	    v->vrrp->priority, admin_yes(v->vrrp->address),
@@ -284,10 +294,16 @@ admin_status_needs(const struct control_view *v, struct buf *out)
 		buf_addf(out, "note           both nodes hold the VIP: see "
 		    "that VRRP adverts pass between them, and that no "
 		    "keepalived was killed\n");
-	if (v->vrrp != NULL && v->vrrp->address &&
-	    v->vrrp->said != VRRP_MASTER && v->vrrp->said != VRRP_UNKNOWN)
+	if (v->vrrp == NULL)
+		return;
+	if (v->vrrp->keepalived == PIDFILE_GONE)
+		buf_addf(out, "note           keepalived is not running%s: "
+		    "start it\n", v->vrrp->address ? ", and has left its VIP "
+		    "behind, which is served all the same" : "");
+	else if (v->vrrp->address && v->vrrp->said != VRRP_MASTER &&
+	    v->vrrp->said != VRRP_UNKNOWN)
 		buf_addf(out, "note           the VIP is here, though "
-		    "keepalived says %s: is it running?\n",
+		    "keepalived says %s: see its log\n",
 		    vrrp_state_name(v->vrrp->said));
 }
 

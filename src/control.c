@@ -127,6 +127,7 @@ control_see_redis(struct control *c, enum side s, struct mono now)
 	    &c->addr[o]);
 }
 
+/* A VIP that a dead keepalived left behind makes nobody its holder. */
 static bool
 control_holder(const struct control *c)
 {
@@ -135,7 +136,9 @@ control_holder(const struct control *c)
 	if (c->vrrp == NULL)
 		return false;
 	v = vrrp_view(c->vrrp);
-	return c->conf->vip != NULL ? v->address : v->said == VRRP_MASTER;
+	return c->conf->vip != NULL ?
+	    v->address && v->keepalived != PIDFILE_GONE :
+	    v->said == VRRP_MASTER;
 }
 
 /*
@@ -817,7 +820,8 @@ control_start_vrrp(struct control *c, char *why, size_t whysize)
 {
 	struct vrrp_opts o = { .vip = c->conf->vip,
 	    .instance = c->conf->vrrp_instance, .fifo = c->conf->vrrp_fifo,
-	    .track_file = c->conf->vrrp_track_file };
+	    .track_file = c->conf->vrrp_track_file,
+	    .pid_file = c->conf->vrrp_pid_file };
 
 	if (c->conf->vip != NULL)
 		control_clients_start(c);

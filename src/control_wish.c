@@ -74,6 +74,7 @@ control_vip_facts(const struct control *c, struct vip_facts *f)
 
 	*f = (struct vip_facts){
 		.now_ms = mono_now().us / 1000,
+		.address = c->vrrp != NULL && vrrp_view(c->vrrp)->address,
 		.holder = n->facts.holder,
 		.serving = gate_order(c->gate)->state >= GATE_HOLD_WRITES,
 		.fresh = node_is_fresh(n, n->conf.me),

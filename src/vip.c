@@ -99,7 +99,7 @@ vip_look(struct vip *v, const struct vip_facts *f)
 bool
 vip_lets_go(struct vip *v, const struct vip_facts *f)
 {
-	enum vip_callers calm = f->holder ? VIP_CALLERS_HERE :
+	enum vip_callers calm = f->address ? VIP_CALLERS_HERE :
 	    VIP_CALLERS_NONE;
 
 	switch (v->callers) {
@@ -107,7 +107,7 @@ vip_lets_go(struct vip *v, const struct vip_facts *f)
 		v->callers = calm;
 		break;
 	case VIP_CALLERS_HERE:
-		if (f->holder)
+		if (f->address)
 			break;
 		v->callers = VIP_CALLERS_STRANDED;
 		v->stranded_ms = f->now_ms;
@@ -118,7 +118,7 @@ vip_lets_go(struct vip *v, const struct vip_facts *f)
 			v->callers = calm;
 			return true;
 		}
-		if (f->holder)
+		if (f->address)
 			v->callers = calm;
 		break;
 	}

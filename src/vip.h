@@ -39,7 +39,8 @@ enum vip_callers {
 
 struct vip_facts {
 	int64_t	now_ms;
-	bool	holder;		/* the VIP is here */
+	bool	address;	/* the VIP is here */
+	bool	holder;		/* and keepalived sees to it */
 	bool	serving;	/* clients could be served here */
 	bool	fresh;		/* this node's copy is fresh */
 	bool	idle;		/* no request is in flight */

@@ -19,12 +19,21 @@
 #include "buf.h"
 #include "log.h"
 
-/* A lost netlink message is made up for within this time. */
-#define VRRP_LOOK_MS	1000
+/*
+ * What no event told of is noticed within this time: a lost netlink message,
+ * a keepalived that has started, a file that was taken away.
+ */
+#define VRRP_LOOK_MS	250
 #define VRRP_LINE_MAX	1024
 #define VRRP_FILE_MAX	64
 
+struct vrrp_pipe {
+	int			 fd;		/* -1: none */
+	struct event		*on_read;
+};
+
 struct vrrp {
+	struct event_base	*base;
 	struct vrrp_view	 view;
 	vrrp_changed_fn		*changed;
 	void			*arg;
@@ -40,10 +49,12 @@ struct vrrp {
 
 	int			 netlink;
 	int			 inotify;
-	int			 pipe;
+	struct vrrp_pipe	 pipe;		/* the one at its path */
+	struct vrrp_pipe	 old;		/* the one that was there */
+	int			 pipe_error;	/* last errno logged */
+	struct pidfile		*keepalived;
 	struct event		*on_netlink;
 	struct event		*on_inotify;
-	struct event		*on_pipe;
 	struct event		*on_tick;
 	struct buf		 line;
 };
@@ -64,27 +75,61 @@ vrrp_is_vip(const struct vrrp *v, const struct sockaddr *sa)
 }
 
 /* Has the kernel the VIP now? Looked up whole: messages may be lost. */
-static void
-vrrp_look(struct vrrp *v)
+static bool
+vrrp_look_address(struct vrrp *v)
 {
 	struct ifaddrs *all, *i;
 	bool found = false;
 
 	if (v->family == 0)
-		return;
+		return false;
 	if (getifaddrs(&all) == -1) {
 		log_warn("vrrp: the addresses of this machine cannot be read");
-		return;
+		return false;
 	}
 	for (i = all; i != NULL && !found; i = i->ifa_next)
 		found = vrrp_is_vip(v, i->ifa_addr);
 	freeifaddrs(all);
 	if (found == v->view.address)
-		return;
+		return false;
 	v->view.address = found;
 	v->view.address_since = mono_now();
 	log_info("vrrp: the VIP is %s", found ? "here" : "no longer here");
-	v->changed(v->arg);
+	return true;
+}
+
+/* Is keepalived there? One that is gone says nothing about it. */
+static bool
+vrrp_look_keepalived(struct vrrp *v)
+{
+	enum pidfile_state is = pidfile_look(v->keepalived);
+
+	if (is == v->view.keepalived)
+		return false;
+	v->view.keepalived = is;
+	if (is == PIDFILE_GONE) {
+		v->view.said = VRRP_STOP;
+		log_warnx("vrrp: keepalived is not running%s; start it",
+		    v->view.address ? ", and its VIP was left behind" : "");
+	} else
+		log_info("vrrp: keepalived is running");
+	return true;
+}
+
+static void
+vrrp_look(struct vrrp *v)
+{
+	bool address = vrrp_look_address(v);
+	bool keepalived = vrrp_look_keepalived(v);
+
+	if (address || keepalived)
+		v->changed(v->arg);
+}
+
+static void
+vrrp_on_ended(void *arg)
+{
+	vrrp_look(arg);
 }
 
 static void
@@ -97,14 +142,6 @@ vrrp_on_netlink(evutil_socket_t fd, short what, void *arg)
 	while (recv(fd, drop, sizeof(drop), MSG_DONTWAIT) > 0 ||
 	    errno == ENOBUFS || errno == EINTR)
 		continue;
-	vrrp_look(arg);
-}
-
-static void
-vrrp_on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
 	vrrp_look(arg);
 }
 
@@ -202,31 +239,102 @@ vrrp_on_pipe(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void
+vrrp_close(struct event *e, int fd)
+{
+	if (e != NULL)
+		event_free(e);
+	if (fd != -1)
+		close(fd);
+}
+
+static struct event *
+vrrp_event(struct vrrp *v, int fd, event_callback_fn fn)
+{
+	struct event *e;
+
+	if (fd == -1)
+		return NULL;
+	e = event_new(v->base, fd, EV_READ | EV_PERSIST, fn, v);
+	if (e == NULL || event_add(e, NULL) == -1)
+		fatalx("vrrp: out of memory");
+	return e;
+}
+
+/* Opens the FIFO at its path, which is made if need be; -1 with errno. */
+static int
+vrrp_open_fifo(const struct vrrp *v)
+{
+	struct stat st;
+	int fd;
+
+	if (mkfifo(v->fifo, 0600) == -1 && errno != EEXIST)
+		return -1;
+	fd = open(v->fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd != -1 && fstat(fd, &st) == 0 && !S_ISFIFO(st.st_mode)) {
+		close(fd);
+		errno = EEXIST;
+		return -1;
+	}
+	return fd;
+}
+
 static bool
 vrrp_open_pipe(struct vrrp *v, char *why, size_t whysize)
 {
 	char drop[4096];
-	struct stat st;
 
 	if (v->fifo == NULL)
 		return true;
-	if (mkfifo(v->fifo, 0600) == -1 && errno != EEXIST) {
-		snprintf(why, whysize, "vrrp-fifo %s cannot be made: %s",
-		    v->fifo, strerror(errno));
-		return false;
-	}
-	v->pipe = open(v->fifo, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (v->pipe == -1 || fstat(v->pipe, &st) == -1 ||
-	    !S_ISFIFO(st.st_mode)) {
+	v->pipe.fd = vrrp_open_fifo(v);
+	if (v->pipe.fd == -1) {
 		snprintf(why, whysize, "vrrp-fifo %s cannot be opened: %s",
-		    v->fifo, v->pipe == -1 ? strerror(errno) :
-		    "it is not a FIFO; move it away");
+		    v->fifo, errno == EEXIST ? "it is not a FIFO; move it "
+		    "away" : strerror(errno));
 		return false;
 	}
 	/* What stands there already is history. */
-	while (read(v->pipe, drop, sizeof(drop)) > 0)
+	while (read(v->pipe.fd, drop, sizeof(drop)) > 0)
 		continue;
+	v->pipe.on_read = vrrp_event(v, v->pipe.fd, vrrp_on_pipe);
 	return true;
+}
+
+static bool
+vrrp_pipe_stands(const struct vrrp *v)
+{
+	struct stat path, pipe;
+
+	return v->fifo == NULL || (stat(v->fifo, &path) == 0 &&
+	    fstat(v->pipe.fd, &pipe) == 0 && path.st_ino == pipe.st_ino &&
+	    path.st_dev == pipe.st_dev);
+}
+
+/*
+ * Somebody took the FIFO away. keepalived goes on writing to the old one
+ * until it is reloaded or restarted, so that one is still read.
+ */
+static void
+vrrp_keep_pipe(struct vrrp *v)
+{
+	int fd;
+
+	if (vrrp_pipe_stands(v))
+		return;
+	if ((fd = vrrp_open_fifo(v)) == -1) {
+		if (errno != v->pipe_error)
+			log_warn("vrrp: vrrp-fifo %s was removed and cannot "
+			    "be made again", v->fifo);
+		v->pipe_error = errno;
+		return;
+	}
+	v->pipe_error = 0;
+	log_warnx("vrrp: vrrp-fifo %s was removed, made again; keepalived "
+	    "uses it from its next reload on", v->fifo);
+	vrrp_close(v->old.on_read, v->old.fd);
+	v->old = v->pipe;
+	v->pipe.fd = fd;
+	v->pipe.on_read = vrrp_event(v, fd, vrrp_on_pipe);
 }
 
 /* ---- the track_file ---- */
@@ -290,41 +398,51 @@ vrrp_on_inotify(evutil_socket_t fd, short what, void *arg)
 	vrrp_track_write(arg);
 }
 
-/* Its directory is watched: a file that is renamed has no watch left. */
+/*
+ * Its directory is watched: a file that is renamed has no watch left. Done
+ * again now and then, for the directory may be a new one.
+ */
+static bool
+vrrp_watch_track(const struct vrrp *v)
+{
+	char *copy = xstrdup(v->track_file);
+	int watch = inotify_add_watch(v->inotify, dirname(copy), IN_MODIFY |
+	    IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);
+
+	free(copy);
+	return watch != -1;
+}
+
 static bool
 vrrp_open_inotify(struct vrrp *v, char *why, size_t whysize)
 {
-	char *copy;
-	int watch;
-
 	if (v->track_file == NULL)
 		return true;
-	copy = xstrdup(v->track_file);
 	v->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	watch = v->inotify == -1 ? -1 : inotify_add_watch(v->inotify,
-	    dirname(copy), IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM |
-	    IN_DELETE);
-	free(copy);
-	if (watch == -1)
+	if (v->inotify == -1 || !vrrp_watch_track(v)) {
 		snprintf(why, whysize, "the directory of vrrp-track-file %s "
 		    "cannot be watched: %s", v->track_file, strerror(errno));
-	return watch != -1;
+		return false;
+	}
+	v->on_inotify = vrrp_event(v, v->inotify, vrrp_on_inotify);
+	return true;
 }
 
 /* ---- start and end ---- */
 
-static struct event *
-vrrp_event(struct event_base *base, int fd, event_callback_fn fn,
-    struct vrrp *v)
+static void
+vrrp_on_tick(evutil_socket_t fd, short what, void *arg)
 {
-	struct event *e;
+	struct vrrp *v = arg;
 
-	if (fd == -1)
-		return NULL;
-	e = event_new(base, fd, EV_READ | EV_PERSIST, fn, v);
-	if (e == NULL || event_add(e, NULL) == -1)
-		fatalx("vrrp: out of memory");
-	return e;
+	(void)fd;
+	(void)what;
+	vrrp_look(v);
+	vrrp_keep_pipe(v);
+	if (v->track_file != NULL) {
+		vrrp_watch_track(v);
+		vrrp_track_write(v);
+	}
 }
 
 static char *
@@ -341,12 +459,15 @@ vrrp_new(struct event_base *base, const struct vrrp_opts *opts,
 	    VRRP_LOOK_MS % 1000 * 1000 };
 	struct vrrp *v = xcalloc(1, sizeof(*v));
 
+	v->base = base;
 	v->changed = changed;
 	v->arg = arg;
 	v->instance = vrrp_copy(opts->instance);
 	v->fifo = vrrp_copy(opts->fifo);
 	v->track_file = vrrp_copy(opts->track_file);
-	v->netlink = v->inotify = v->pipe = -1;
+	v->netlink = v->inotify = v->pipe.fd = v->old.fd = -1;
+	v->keepalived = pidfile_new(base, opts->pid_file, "keepalived",
+	    vrrp_on_ended, v);
 	v->view.address_since = mono_now();
 	if (!vrrp_open_netlink(v, opts->vip, why, whysize) ||
 	    !vrrp_open_pipe(v, why, whysize) ||
@@ -354,9 +475,7 @@ vrrp_new(struct event_base *base, const struct vrrp_opts *opts,
 		vrrp_free(v);
 		return NULL;
 	}
-	v->on_netlink = vrrp_event(base, v->netlink, vrrp_on_netlink, v);
-	v->on_pipe = vrrp_event(base, v->pipe, vrrp_on_pipe, v);
-	v->on_inotify = vrrp_event(base, v->inotify, vrrp_on_inotify, v);
+	v->on_netlink = vrrp_event(v, v->netlink, vrrp_on_netlink);
 	v->on_tick = event_new(base, -1, EV_PERSIST, vrrp_on_tick, v);
 	if (v->on_tick == NULL || event_add(v->on_tick, &tick) == -1)
 		fatalx("vrrp: out of memory");
@@ -364,22 +483,15 @@ vrrp_new(struct event_base *base, const struct vrrp_opts *opts,
 	return v;
 }
 
-static void
-vrrp_close(struct event *e, int fd)
-{
-	if (e != NULL)
-		event_free(e);
-	if (fd != -1)
-		close(fd);
-}
-
 void
 vrrp_free(struct vrrp *v)
 {
 	vrrp_close(v->on_netlink, v->netlink);
-	vrrp_close(v->on_pipe, v->pipe);
+	vrrp_close(v->pipe.on_read, v->pipe.fd);
+	vrrp_close(v->old.on_read, v->old.fd);
 	vrrp_close(v->on_inotify, v->inotify);
 	vrrp_close(v->on_tick, -1);
+	pidfile_free(v->keepalived);
 	buf_free(&v->line);
 	free(v->instance);
 	free(v->fifo);

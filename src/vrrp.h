@@ -2,13 +2,15 @@
  * What keepalived does here, and what it is told.
  *
  * In: whether the kernel has the VIP (a netlink message is a hint, the
- * list of addresses is looked up anew each time), and what keepalived says
- * by FIFO or by NOTIFY. Out: the track_file.
+ * list of addresses is looked up anew each time), whether keepalived lives,
+ * by its pid file, and what it says by FIFO or by NOTIFY. Out: the
+ * track_file.
  *
  * Facts about keepalived 2.2.7 that decide the details:
  *  - A FIFO that keepalived made itself is removed and remade at each
  *    reload, and an old reader never hears again; so ours is made first,
- *    and held open for reading and writing.
+ *    and held open for reading and writing. One that somebody removes is
+ *    made again, and both are read.
  *  - A late reader gets stale history: what stands in the FIFO when it is
  *    opened is dropped.
  *  - A track_file that is truncated before it is written reads as 0
@@ -22,6 +24,7 @@
 #include <event2/event.h>
 
 #include "info.h"
+#include "pidfile.h"
 #include "util.h"
 
 struct vrrp;
@@ -31,12 +34,15 @@ struct vrrp_opts {
 	const char	*instance; /* name of the VRRP instance; NULL: any */
 	const char	*fifo;		/* path, or NULL */
 	const char	*track_file;	/* path, or NULL */
+	const char	*pid_file;	/* keepalived's, or NULL */
 };
 
 struct vrrp_view {
 	bool		 address;	/* the kernel has the VIP now */
 	struct mono	 address_since;	/* last change of that */
-	enum vrrp_state	 said;		/* last heard from keepalived */
+	enum vrrp_state	 said;		/* last heard from keepalived; STOP when
+					 * it is gone */
+	enum pidfile_state keepalived;	/* GONE: its VIP is left behind */
 	int		 priority;	/* last heard, 0: unknown */
 	bool		 lower_prio;	/* MASTER_RX_LOWER_PRI came; cleared by
 					 * vrrp_forget_lower_prio() */
