@@ -454,10 +454,10 @@ admin_show_peer(const struct admin_env *e, const struct control_view *v,
 	(void)e;
 	if (v->standalone)
 		return;
-	buf_addf(out, "node=%s health=%s linked=%s leads=%s holder=%s "
-	    "serving=%s epoch=%" PRIu64 " seq=%" PRIu64 " gate=%s "
+	buf_addf(out, "node=%s health=%s linked=%s protocol=%d leads=%s "
+	    "holder=%s serving=%s epoch=%" PRIu64 " seq=%" PRIu64 " gate=%s "
 	    "gate_seq=%" PRIu64 " applied=%" PRIu64 "\n", v->conf->peer,
-	    admin_peer_word(v), admin_yes(v->peer_linked),
+	    admin_peer_word(v), admin_yes(v->peer_linked), v->peer_protocol,
 	    admin_yes(p->leads), admin_yes(p->holder),
 	    admin_yes(p->serving), p->record.epoch.number, p->record.seq,
 	    gate_state_name(p->gate.state), p->gate_seq, p->applied);

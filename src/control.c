@@ -932,6 +932,7 @@ control_view(const struct control *c)
 		.vip_clients = control_clients_here(c),
 		.peer_vip_clients = control_clients_there(c),
 		.peer_linked = c->peer != NULL && peer_linked(c->peer),
+		.peer_protocol = c->peer != NULL ? peer_protocol(c->peer) : 0,
 		.peer_complaint = c->peer != NULL ? peer_complaint(c->peer) :
 		    "",
 		.switches = c->sw, .nswitches = c->nsw,

@@ -55,6 +55,7 @@ struct control_view {
 	const struct vrrp_view	*vrrp;		/* NULL: nothing is watched */
 	const struct redis	*redis[2];	/* by side; NULL: none */
 	bool			 peer_linked;
+	int			 peer_protocol;	/* 0: none yet */
 	const char		*peer_complaint; /* why it is refused, or "" */
 	size_t			 vip_clients;	/* that came by the VIP here */
 	size_t			 peer_vip_clients;	/* and there */

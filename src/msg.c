@@ -20,6 +20,15 @@ msg_name(enum msg_type t)
 	return msg_names[t];
 }
 
+int
+msg_protocol(const struct msg *m, int min, int max)
+{
+	int theirs = m->protocol_min != 0 ? m->protocol_min : m->protocol;
+	int common = m->protocol < max ? m->protocol : max;
+
+	return common >= min && common >= theirs ? common : 0;
+}
+
 /* How a field is written, and so how it is read. */
 enum msg_kind {
 	MSG_K_STRING,	/* char[size] */
@@ -48,6 +57,7 @@ struct msg_field {
 
 static const struct msg_field msg_fields[] = {
 FIELD("protocol", INT, protocol, 1000000, MSG_GREETINGS),
+FIELD("protocol-min", INT, protocol_min, 1000000, MSG_GREETINGS),
 FIELD("cluster", STRING, cluster, RECORD_NAME + 1, MSG_GREETINGS),
 FIELD("node", STRING, node, RECORD_NAME + 1, MSG_GREETINGS),
 FIELD("nonce", STRING, nonce, 65, MSG_GREETINGS),

@@ -4,7 +4,9 @@
  * A message is a RESP array of bulk strings: its name, then pairs of a
  * field's name and value. Fields that are not known are passed over and
  * those that are missing are at their zero, so that nodes of different
- * versions understand each other as long as MSG_PROTOCOL is the same.
+ * versions understand each other. What changes the meaning of a message
+ * gets a new MSG_PROTOCOL; both nodes then say which versions they speak,
+ * and use the highest that is common.
  */
 #ifndef MSG_H
 #define MSG_H
@@ -14,7 +16,8 @@
 #include "info.h"
 #include "record.h"
 
-#define MSG_PROTOCOL	1
+#define MSG_PROTOCOL_MIN 1		/* spoken here: these and */
+#define MSG_PROTOCOL	1		/* all up to this */
 #define MSG_FIELDS	64		/* no message has more */
 #define MSG_TEXT	256
 #define MSG_SEES_MAX	15		/* room for what is to come */
@@ -43,7 +46,8 @@ struct msg {
 	enum msg_type		 type;
 
 	/* CHALLENGE, HELLO, WELCOME */
-	int			 protocol;
+	int			 protocol;	/* the highest one spoken */
+	int			 protocol_min;	/* and the lowest */
 	char			 cluster[RECORD_NAME + 1];
 	char			 node[RECORD_NAME + 1];
 	char			 nonce[65];	/* hex */
@@ -89,5 +93,12 @@ bool	msg_decode(size_t n, const char *const *part, const size_t *len,
 	    struct msg *, const char **why) MUST_CHECK;
 
 const char	*msg_name(enum msg_type);
+
+/*
+ * The version to use with who sent that greeting, when min to max are
+ * spoken here; 0 when none is common. Without protocol_min the sender
+ * speaks the one only.
+ */
+int	msg_protocol(const struct msg *, int min, int max);
 
 #endif

@@ -54,6 +54,7 @@ struct peer {
 	bool			 refused;	/* the last try to connect */
 	struct event		*tick;
 	struct mono		 heard;
+	int			 protocol;	/* in use; 0: none yet */
 	char			 complaint[320];	/* "": none */
 };
 
@@ -156,7 +157,8 @@ peer_link_greet(struct peer_link *l, enum msg_type type, const char *way,
     const char *their_nonce)
 {
 	const struct peer_opts *o = &l->peer->opts;
-	struct msg m = { .type = type, .protocol = MSG_PROTOCOL };
+	struct msg m = { .type = type, .protocol = o->protocol_max,
+	    .protocol_min = o->protocol_min };
 
 	strcpy(m.cluster, o->cluster);
 	strcpy(m.node, o->node);
@@ -166,7 +168,6 @@ peer_link_greet(struct peer_link *l, enum msg_type type, const char *way,
 	peer_link_send(l, &m);
 }
 
-/* Is the greeting from whom it should be? Says so once, in words. */
 /* Why the other one is not accepted; said once, not at each try. */
 static void PRINTF(2, 3)
 peer_complain(struct peer *p, const char *fmt, ...)
@@ -183,16 +184,18 @@ peer_complain(struct peer *p, const char *fmt, ...)
 	log_warnx("peer: %s", text);
 }
 
+/* Is the greeting from whom it should be, in a version spoken here? */
 static bool
 peer_link_check(struct peer_link *l, const struct msg *m, const char *way)
 {
 	struct peer *p = l->peer;
 	const struct peer_opts *o = &p->opts;
+	int protocol = msg_protocol(m, o->protocol_min, o->protocol_max);
 
-	if (m->protocol != MSG_PROTOCOL)
+	if (protocol == 0)
 		peer_complain(p, "the other Holdover speaks protocol %d and "
 		    "this one %d: upgrade the older one", m->protocol,
-		    MSG_PROTOCOL);
+		    o->protocol_max);
 	else if (strcmp(m->cluster, o->cluster) != 0)
 		peer_complain(p, "the other Holdover belongs to cluster '%s' "
 		    "and this one to '%s': check peer and cluster",
@@ -209,8 +212,10 @@ peer_link_check(struct peer_link *l, const struct msg *m, const char *way)
 		peer_complain(p, "node %s does not know the secret: "
 		    "peer-secret-file must be the same on both nodes",
 		    m->node);
-	else
+	else {
+		p->protocol = protocol;
 		return true;
+	}
 	return false;
 }
 
@@ -442,6 +447,10 @@ peer_new(struct event_base *base, const struct peer_opts *opts,
 
 	p->base = base;
 	p->opts = *opts;
+	if (opts->protocol_max == 0) {
+		p->opts.protocol_min = MSG_PROTOCOL_MIN;
+		p->opts.protocol_max = MSG_PROTOCOL;
+	}
 	p->opts.cluster = xstrdup(opts->cluster);
 	p->opts.node = xstrdup(opts->node);
 	p->opts.name = xstrdup(opts->name);
@@ -541,4 +550,10 @@ bool
 peer_linked(const struct peer *p)
 {
 	return peer_sends(p) && peer_hears(p);
+}
+
+int
+peer_protocol(const struct peer *p)
+{
+	return p->protocol;
 }

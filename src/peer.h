@@ -24,6 +24,8 @@ struct peer_opts {
 	size_t		 secret_len;
 	int		 retry_ms;	/* between two tries to connect */
 	int		 silence_ms;	/* without a message: connect anew */
+	int		 protocol_min;	/* versions spoken; 0, 0: all that */
+	int		 protocol_max;	/* this build knows */
 };
 
 /* A message from the peer; never one of the greetings. */
@@ -53,5 +55,7 @@ bool		 peer_refused(const struct peer *);
 bool		 peer_sends(const struct peer *);
 /* Both ways stand. */
 bool		 peer_linked(const struct peer *);
+/* The version in use; 0 before the first link stands. */
+int		 peer_protocol(const struct peer *);
 
 #endif
