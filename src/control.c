@@ -269,6 +269,26 @@ control_switched(struct control *c, enum side to)
 	    (double)sw->hold_us / 1000, (unsigned long long)sw->lost_writes);
 }
 
+/*
+ * What the old primary had of its own is known exactly once it is back;
+ * until then it was reckoned from what it last said.
+ */
+void
+control_count_own(struct control *c, enum side from)
+{
+	long long own = c->node.saved.own, before = 0;
+	struct control_switch *sw = c->sw;
+
+	if (own <= 0)
+		return;
+	if (c->nsw > 0 && sw->from == from && !sw->planned) {
+		before = sw->lost_bytes > 0 ? sw->lost_bytes : 0;
+		sw->lost_bytes = own > before ? own : before;
+	}
+	if (own > before)
+		c->lost_bytes += own - before;
+}
+
 /* What waited goes on after the gate opened: it is counted up to now. */
 static void
 control_count_switch(struct control *c)
@@ -756,20 +776,39 @@ control_load(struct control *c, char *why, size_t whysize)
 	return true;
 }
 
+bool
+control_redis_opts(const struct control *c, struct redis_opts *o, char *why,
+    size_t whysize)
+{
+	const struct conf *f = c->conf;
+	size_t len;
+
+	*o = (struct redis_opts){ .user = f->redis_user,
+	    .poll_ms = (int)f->poll_interval };
+	return f->redis_password_file == NULL || (o->password =
+	    control_secret(f->redis_password_file, &len, why, whysize)) !=
+	    NULL;
+}
+
+void
+control_redis_opts_free(struct redis_opts *o)
+{
+	char *password = (char *)(uintptr_t)o->password;
+
+	if (password != NULL)
+		explicit_bzero(password, strlen(password));
+	free(password);
+}
+
 static bool
 control_start_redis(struct control *c, char *why, size_t whysize)
 {
-	const struct conf *f = c->conf;
-	struct redis_opts o = { .user = f->redis_user,
-	    .poll_ms = (int)f->poll_interval };
-	char label[RECORD_NAME + 16], *password = NULL;
-	size_t len;
+	struct redis_opts o;
+	char label[RECORD_NAME + 16];
 	enum side s;
 
-	if (f->redis_password_file != NULL && (password = control_secret(
-	    f->redis_password_file, &len, why, whysize)) == NULL)
+	if (!control_redis_opts(c, &o, why, whysize))
 		return false;
-	o.password = password;
 	for (s = SIDE_A; s <= SIDE_B; s++) {
 		if (s != c->me && c->standalone)
 			continue;
@@ -782,9 +821,7 @@ control_start_redis(struct control *c, char *why, size_t whysize)
 		c->redis[s] = redis_new(loop_base(c->loop), &o,
 		    control_on_redis, c);
 	}
-	if (password != NULL)
-		explicit_bzero(password, len);
-	free(password);
+	control_redis_opts_free(&o);
 	return true;
 }
 
@@ -896,6 +933,7 @@ control_free(struct control *c)
 
 	gate_on_report(c->gate, NULL, NULL);
 	gate_on_drained(c->gate, NULL, NULL);
+	control_salvage_end(c);
 	for (s = SIDE_A; s <= SIDE_B; s++) {
 		c->order_seq[s]++;	/* no order counts any more */
 		if (c->redis[s] != NULL)

@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "msg.h"
+#include "salvage.h"
 
 #define CONTROL_EVENTS	32
 #define CONTROL_SAMPLES	64
@@ -82,6 +83,9 @@ struct control {
 	unsigned		 clean[2];	/* the redis_connection() where
 						 * no newer leader was seen */
 	unsigned		 listing[2];	/* and where that is asked */
+	struct salvage		*salvage;	/* NULL: none under way */
+	enum side		 salvage_side;
+	unsigned		 salvage_seq;
 
 	struct control_wishes	 wishes;
 	uint64_t		 last_id;
@@ -105,6 +109,13 @@ void	control_run(struct control *);
 /* Look again before anything else is done. */
 void	control_poke(struct control *);
 
+/* For a link to a Redis; with the password, so free it soon. */
+bool	control_redis_opts(const struct control *, struct redis_opts *,
+	    char *why, size_t whysize);
+void	control_redis_opts_free(struct redis_opts *);
+/* What that Redis had of its own is about to be lost. */
+void	control_count_own(struct control *, enum side);
+
 /* control_redis.c */
 /* On a new connection of a leader: is there a newer one? */
 void	control_list_redis(struct control *, enum side);
@@ -119,6 +130,10 @@ void	control_clients_message(struct control *, const struct msg *);
 void	control_clients_tickle(struct control *);
 size_t	control_clients_here(const struct control *);
 size_t	control_clients_there(const struct control *);
+
+/* control_salvage.c */
+void	control_salvage(struct control *, enum side);
+void	control_salvage_end(struct control *);
 
 /* control_wish.c */
 void	control_wish_message(struct control *, const struct msg *);

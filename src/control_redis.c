@@ -279,10 +279,15 @@ control_order_redis(struct control *c, enum node_order_kind kind,
     enum side side)
 {
 	struct redis *r = c->redis[side];
-	struct control_order *o = xcalloc(1, sizeof(*o));
+	struct control_order *o;
 	const struct conf_addr *to;
 	char port[16];
 
+	if (kind == NODE_DO_SALVAGE) {
+		control_salvage(c, side);
+		return;
+	}
+	o = xcalloc(1, sizeof(*o));
 	o->control = c;
 	o->kind = kind;
 	o->side = side;

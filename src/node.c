@@ -58,6 +58,7 @@ node_order(struct node *n, enum node_order_kind kind, enum side side)
 	case NODE_DO_FENCE:
 	case NODE_DO_PROMOTE:
 	case NODE_DO_ATTACH:
+	case NODE_DO_SALVAGE:
 		n->awaited |= SIDE_BIT(side);
 		break;
 	default:
@@ -311,6 +312,7 @@ node_lost(struct node *n, enum side side)
 	node_wish_failed(n);
 	node_commit_drop(n);
 	n->awaited = 0;
+	n->saved.state = NODE_UNSAVED;
 	n->sw.planned = false;
 	node_gate(n, GATE_CLOSED, SIDE_NONE, SIDE_NONE);
 	node_why(n, "nobody leads: waiting for the peer");

@@ -124,6 +124,7 @@ enum node_order_kind {
 	NODE_DO_FENCE,		/* make it a replica of nowhere, and read */
 	NODE_DO_PROMOTE,	/* make it a primary, probe it, and read */
 	NODE_DO_ATTACH,		/* make it a replica of the other, and read */
+	NODE_DO_SALVAGE,	/* save what data it has */
 	NODE_DO_OPERATOR_DONE,	/* the operator's wish is fulfilled */
 	NODE_DO_OPERATOR_FAILED	/* it is not: n->why */
 };
@@ -163,6 +164,16 @@ struct node_known {
 	enum side	side;		/* NONE: nothing is known */
 	char		replid[INFO_ID + 1];
 	long long	offset;
+};
+
+/* A copy with writes of its own that is saved before it is attached. */
+enum node_saving { NODE_UNSAVED, NODE_SAVING, NODE_SAVED };
+
+struct node_saved {
+	enum node_saving state;
+	enum side	side;
+	struct info	info;		/* as it was when it was saved */
+	long long	own;		/* bytes of its own; -1: unknown */
 };
 
 /* Milliseconds at which the steps of a switch were done; for its log. */
@@ -205,6 +216,8 @@ struct node {
 
 	unsigned		 awaited;	/* SIDE_BITs with orders out */
 	int64_t			 attach_again_ms;
+	enum node_order_kind	 attach_order;	/* the last one for it */
+	struct node_saved	 saved;
 	int64_t			 fresh_since_ms; /* 0: the replica is not */
 	int64_t			 stale_since_ms; /* 0: it is */
 	int64_t			 last_switch_ms;

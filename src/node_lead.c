@@ -10,6 +10,9 @@
 /* An attach that did not take is ordered again after this long. */
 #define NODE_ATTACH_MS		1000
 
+/* Saving a copy is tried again after this long. */
+#define NODE_SAVE_AGAIN_MS	5000
+
 /* A commit that is not answered is sent again. */
 #define NODE_COMMIT_MS		1000
 
@@ -89,6 +92,75 @@ node_note_fresh(struct node *n, enum side o)
 
 /* ---- what a look finds to do ---- */
 
+/* Where the histories of the two part, as an offset; -1: they are strangers. */
+static long long
+node_fork(const struct node *n, const struct info *c, const struct info *p)
+{
+	unsigned i;
+
+	if (strcmp(c->replid, p->replid) == 0)
+		return p->offset;
+	if (strcmp(c->replid, p->replid2) == 0)
+		return p->second_offset - 1;
+	if (*c->replid2 != '\0' && (strcmp(c->replid2, p->replid) == 0 ||
+	    strcmp(c->replid2, p->replid2) == 0))
+		return c->second_offset - 1;
+	for (i = 0; i < n->record.npast; i++)
+		if (strcmp(c->replid, n->record.past[i].replid) == 0)
+			return n->record.past[i].end;
+	return -1;
+}
+
+/*
+ * How many bytes the copy has that the primary lacks, and that it is about
+ * to lose; -1: it has data of which nobody knows. After an AOF restart the
+ * ids tell nothing: then it counts whether it has been a replica of this
+ * primary, which is when its run is on record.
+ */
+static long long
+node_own(const struct node *n, enum side o)
+{
+	const struct info *c = &n->facts.redis[o].info;
+	const struct info *p = &n->facts.redis[node_view(n)->primary].info;
+	long long fork = node_fork(n, c, p);
+
+	if (c->keys == 0)
+		return 0;
+	if (fork >= 0)
+		return c->offset > fork ? c->offset - fork : 0;
+	return *node_view(n)->run[o] != '\0' ? 0 : -1;
+}
+
+static bool
+node_is_saved(const struct node *n, enum side o)
+{
+	const struct info *c = &n->facts.redis[o].info;
+	const struct info *i = &n->saved.info;
+
+	return n->saved.state == NODE_SAVED && n->saved.side == o &&
+	    strcmp(c->run_id, i->run_id) == 0 &&
+	    strcmp(c->replid, i->replid) == 0 && c->offset == i->offset;
+}
+
+/*
+ * Which order comes next for a copy that is to be a replica: first it takes
+ * no write any more, then what it has of its own is saved.
+ */
+static enum node_order_kind
+node_attach_next(struct node *n, enum side o)
+{
+	const struct info *i = &n->facts.redis[o].info;
+
+	if (i->primary && !n->sw.planned)
+		return NODE_DO_FENCE;
+	if (node_is_saved(n, o) || node_own(n, o) == 0)
+		return NODE_DO_ATTACH;
+	n->saved = (struct node_saved){ NODE_SAVING, o, *i, node_own(n, o) };
+	node_why(n, "the Redis of node %s has data of its own, which is saved "
+	    "before it becomes a replica", n->conf.name[o]);
+	return NODE_DO_SALVAGE;
+}
+
 /* Makes it a replica of the primary if it is none. */
 static void
 node_attach(struct node *n, enum side o)
@@ -102,7 +174,10 @@ node_attach(struct node *n, enum side o)
 	    n->facts.now_ms < n->attach_again_ms)
 		return;
 	n->attach_again_ms = n->facts.now_ms + NODE_ATTACH_MS;
-	node_order(n, NODE_DO_ATTACH, o);
+	n->attach_order = node_attach_next(n, o);
+	if (n->attach_order == NODE_DO_ATTACH)
+		n->why[0] = '\0';
+	node_order(n, n->attach_order, o);
 }
 
 /* Begins the commit that the facts call for, if any; else false. */
@@ -244,17 +319,30 @@ node_lead_committed(struct node *n, enum side side)
 	return node_lead_look(n, side);
 }
 
+/* A step towards being a replica is done: the next one follows at once. */
 enum node_state
 node_lead_order_done(struct node *n, enum side side)
 {
+	if (n->saved.state == NODE_SAVING && n->saved.side == side)
+		n->saved.state = NODE_SAVED;
+	if (n->attach_order != NODE_DO_ATTACH &&
+	    !n->facts.redis[side].info.primary)
+		n->attach_again_ms = 0;
 	return node_lead_look(n, side);
 }
 
 enum node_state
 node_lead_order_failed(struct node *n, enum side side)
 {
-	(void)side;
 	n->attach_again_ms = n->facts.now_ms + NODE_ATTACH_MS;
+	if (n->saved.state != NODE_SAVING || n->saved.side != side)
+		return n->state;
+	n->saved.state = NODE_UNSAVED;
+	n->attach_again_ms = n->facts.now_ms + NODE_SAVE_AGAIN_MS;
+	node_why(n, "the Redis of node %s has data of its own that could not "
+	    "be saved, so it does not become a replica; the log says why. Make "
+	    "room in salvage-dir, or restart that Redis empty if nobody needs "
+	    "its data", n->conf.name[side]);
 	return n->state;
 }
 

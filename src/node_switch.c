@@ -152,7 +152,8 @@ node_flip_look(struct node *n, enum side side)
 	    n->facts.redis[to].info.replid, n->sw.new_offset);
 	node_commit(n, false);
 	node_gate(n, GATE_OPEN, to, to);
-	node_order(n, NODE_DO_ATTACH, SIDE_OTHER(to));
+	n->attach_order = NODE_DO_ATTACH;
+	node_order(n, n->attach_order, SIDE_OTHER(to));
 	n->samples = 0;
 	n->last_switch_ms = n->facts.now_ms;
 	n->why[0] = '\0';

@@ -142,13 +142,13 @@ redis_on_read(struct bufferevent *bev, void *arg)
 
 static void
 redis_send(struct redis *r, redis_reply_fn *fn, void *arg, int timeout_ms,
-    int argc, const char **argv)
+    int argc, const char **argv, const size_t *arglen)
 {
 	struct redis_wait *w = xcalloc(1, sizeof(*w));
 	char *cmd;
 	int len;
 
-	len = redisFormatCommandArgv(&cmd, argc, argv, NULL);
+	len = redisFormatCommandArgv(&cmd, argc, argv, arglen);
 	if (len == -1)
 		fatalx("%s: out of memory", r->opts.label);
 	w->fn = fn;
@@ -177,7 +177,17 @@ redis_command(struct redis *r, redis_reply_fn *fn, void *arg, int timeout_ms,
 	if (!r->connected)
 		fn(r, NULL, arg);
 	else
-		redis_send(r, fn, arg, timeout_ms, argc, argv);
+		redis_send(r, fn, arg, timeout_ms, argc, argv, NULL);
+}
+
+void
+redis_command_argv(struct redis *r, redis_reply_fn *fn, void *arg,
+    int timeout_ms, int argc, const char **argv, const size_t *len)
+{
+	if (!r->connected)
+		fn(r, NULL, arg);
+	else
+		redis_send(r, fn, arg, timeout_ms, argc, argv, len);
 }
 
 /* ---- polling ---- */
@@ -258,7 +268,7 @@ redis_poll(struct redis *r)
 		return;
 	r->polling = true;
 	/* Silence is no reason to hang up: a busy script is not death. */
-	redis_send(r, redis_on_info, NULL, 24 * 3600 * 1000, 1, argv);
+	redis_send(r, redis_on_info, NULL, 24 * 3600 * 1000, 1, argv, NULL);
 }
 
 void

@@ -72,5 +72,8 @@ void	redis_set_info(struct redis *, const struct info *);
  */
 void	redis_command(struct redis *, redis_reply_fn *, void *arg,
 	    int timeout_ms, ...) __attribute__((__sentinel__));
+/* The same, of any bytes. */
+void	redis_command_argv(struct redis *, redis_reply_fn *, void *arg,
+	    int timeout_ms, int argc, const char **argv, const size_t *len);
 
 #endif

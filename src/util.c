@@ -239,7 +239,7 @@ util_close(int fd, bool ok)
 	return ok;
 }
 
-static bool
+bool
 util_sync_directory_of(const char *path)
 {
 	char *copy = xstrdup(path);

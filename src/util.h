@@ -66,6 +66,9 @@ void	util_random(void *, size_t);
 bool	util_write_file(const char *path, const void *, size_t, int mode,
 	    bool durable) MUST_CHECK;
 
+/* So that a rename in it is there after a power cut. */
+bool	util_sync_directory_of(const char *path) MUST_CHECK;
+
 /*
  * Reads a whole file of at most max bytes; NUL-terminated, free with
  * free(). NULL with errno; EFBIG when it is longer.

@@ -115,6 +115,13 @@ sub steady {
 	return $pair;
 }
 
+# The files that were saved of that node's Redis before it lost its data.
+sub salvaged {
+	my ($pair, $n) = @_;
+	return map { glob "$pair->{proxy}{$_}{dir}/state/salvage-$n-*.rdb" }
+	    qw(a b);
+}
+
 # How many of the two Redis take writes.
 sub writable {
 	my ($pair) = @_;

@@ -8,7 +8,7 @@ use T::Resp;
 my $count = 0;
 
 # Options: fence => 1 (replica of nowhere at start), password => for clients
-# and for replication, conf => more lines.
+# and for replication, conf => more lines, rdb => a file to begin with.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'redis' . ++$count;
@@ -23,6 +23,8 @@ sub new {
 	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (),
 	    defined $opt{password} ? ("requirepass $opt{password}",
 	    "masterauth $opt{password}") : (), $opt{conf} // '', '');
+	system('cp', $opt{rdb}, "$dir/dump.rdb") == 0 or die "$opt{rdb}: $!"
+	    if defined $opt{rdb};
 	$r->start;
 	return $r;
 }
