@@ -52,6 +52,7 @@ struct client {
 	struct backend		*backend;
 	bool			 unblocked;	/* Redis will close the backend,
 						 * nothing behind ran */
+	enum side		 retry_side;	/* not asked before retry_at */
 	struct mono		 retry_at;
 	struct hold_waiter	 waiter;
 	struct loop_task	 pump;
@@ -326,12 +327,12 @@ client_ran_behind(const struct client *c)
 	return false;
 }
 
+/* That Redis is asked again, but not at once. */
 static void
-client_wait_retry(struct client *c)
+client_retry(struct client *c, enum side side)
 {
+	c->retry_side = side;
 	c->retry_at = mono_add_ms(loop_now(c->env->loop), CLIENT_RETRY_MS);
-	hold_add(c->env->hold, &c->waiter);
-	client_account(c);
 }
 
 /*
@@ -367,8 +368,10 @@ client_settle_bounced(struct client *c)
 	if (first != NULL)
 		c->next = first;
 	client_advance(c);
-	if (first != NULL && c->state != CLIENT_DEAD)
-		client_wait_retry(c);
+	if (first != NULL && c->state != CLIENT_DEAD) {
+		hold_add(c->env->hold, &c->waiter);
+		client_account(c);
+	}
 }
 
 static void
@@ -455,8 +458,10 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	}
 	if (!done || c->state == CLIENT_DEAD)
 		return;
-	if (c->bounced > 0 && backend_idle(c->backend))
+	if (c->bounced > 0 && backend_idle(c->backend)) {
+		client_retry(c, backend_side(c->backend));
 		client_settle_bounced(c);
+	}
 	if (c->state != CLIENT_DEAD) {
 		client_account(c);
 		if (c->next != NULL)
@@ -533,15 +538,15 @@ client_backend_gone(struct client *c)
 }
 
 /*
- * Its Redis is gone, or is none that it may hear any more. If the gate has
- * not heard of it yet, trying again at once would only fail again.
+ * Its Redis is gone, or is none that it may hear any more. The kernel closes
+ * a killed process' connections before its listeners: until the gate has
+ * heard of it, a new connection may be accepted by the dead, and the next
+ * write would be in doubt as well.
  */
 static void
 client_lose_cb(void *arg)
 {
 	struct client *c = arg;
-	const struct gate_order *o = gate_order(c->env->gate);
-	enum side side = backend_side(c->backend);
 
 	if (c->state == CLIENT_STREAM) {
 		client_cut(c, "the Redis that it listened to is gone");
@@ -551,6 +556,7 @@ client_lose_cb(void *arg)
 		client_cut(c, "its state in Redis (tracking) is gone");
 		return;
 	}
+	client_retry(c, backend_side(c->backend));
 	client_backend_gone(c);
 	if (c->state == CLIENT_DEAD)
 		return;
@@ -562,11 +568,8 @@ client_lose_cb(void *arg)
 	client_advance(c);
 	if (c->state == CLIENT_LEAVING)
 		client_leave(c);
-	else if (c->state != CLIENT_DEAD && c->next != NULL) {
-		if (o->reads == side || o->writes == side)
-			client_wait_retry(c);
+	else if (c->state == CLIENT_OPEN && c->next != NULL)
 		loop_defer(c->env->loop, &c->pump);
-	}
 }
 
 /* Called from inside the backend, which must not be freed under its feet. */
@@ -736,7 +739,7 @@ client_forward(struct client *c, struct req *r, enum gate_verdict v,
 	    (gate_order(c->env->gate)->alive &
 	    SIDE_BIT(backend_side(c->backend))))
 		to = backend_side(c->backend);
-	if (mono_before(now, c->retry_at)) {
+	if (to == c->retry_side && mono_before(now, c->retry_at)) {
 		hold_add(c->env->hold, &c->waiter);
 		return false;
 	}
@@ -1044,6 +1047,7 @@ client_new(struct client_env *env, int fd, uint64_t id, void *owner)
 	c->state = CLIENT_OPEN;
 	c->since = c->active = loop_now(env->loop);
 	c->waiter.arg = c;
+	c->retry_side = SIDE_NONE;
 	session_init(&c->session);
 	TAILQ_INIT(&c->reqs);
 	loop_task_init(&c->pump, client_pump_cb, c);
@@ -1061,7 +1065,6 @@ client_on_gate(struct client *c)
 	const struct gate_order *o = gate_order(c->env->gate);
 	enum side side;
 
-	c->retry_at = (struct mono){ 0 };
 	if (c->backend == NULL || c->state == CLIENT_DEAD)
 		return;
 	side = backend_side(c->backend);

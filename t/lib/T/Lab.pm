@@ -655,6 +655,7 @@ dir $self->{dir}/$name/redis
 logfile $self->{dir}/$name/log/redis.log
 unixsocket $run/redis.sock
 protected-mode no
+shutdown-timeout 0
 save ""
 daemonize no
 
