@@ -632,6 +632,8 @@ sub _configure
 		$conf =~ s{^(\s*)#(notify )}{$1$2}m;
 	}
 	$conf =~ s/^#(?=vrrp_sync_group|\t|\})//gm if $self->{sync_group};
+	# All runs as root here.
+	$conf =~ s{^(\tvrrp_notify_fifo \S+) holdover$}{$1 root}m;
 	$self->write_file("$dir/keepalived.conf", $conf);
 }
 
