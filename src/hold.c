@@ -31,6 +31,7 @@ struct hold {
 static void
 hold_on_more(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval at_once = { 0, 0 };
 	struct hold *h = arg;
 	struct hold_waiter *w;
 	size_t n;
@@ -46,8 +47,9 @@ hold_on_more(evutil_socket_t fd, short what, void *arg)
 		hold_remove(h, w);
 		h->ops->go_on(w->arg);
 	}
+	/* Made active here, it would run again before this turn ends. */
 	if (h->to_go > 0)
-		event_active(h->more, EV_TIMEOUT, 0);
+		event_add(h->more, &at_once);
 }
 
 static void

@@ -1,0 +1,159 @@
+/*
+ * Who should hold the VIP, and the handover of it, told as stories.
+ */
+#include "vip.h"
+
+#include "tap.h"
+
+static struct vip v;
+static struct vip_facts f;
+
+static enum vip_event
+at(int64_t ms)
+{
+	f.now_ms = ms;
+	return vip_look(&v, &f);
+}
+
+static void
+begin(void)
+{
+	f = (struct vip_facts){ .now_ms = 1000 };
+	vip_init(&v, 1000);
+}
+
+static void
+test_start(void)
+{
+	begin();
+	is_int(v.value, VIP_VALUE_FAULT, "a node starts unfit");
+	f.peer_ready = f.peer_holder = true;
+	at(1100);
+	is_int(v.value, VIP_VALUE_FAULT, "while the peer is the better one");
+	f.serving = true;
+	at(1200);
+	is_int(v.value, VIP_VALUE_FAULT, "serving, but its copy is old");
+	f.fresh = true;
+	at(1300);
+	is_int(v.value, VIP_VALUE_FIT, "sync comes before the VIP");
+	f.serving = false;
+	at(1400);
+	is_int(v.value, VIP_VALUE_FAULT, "who cannot serve is unfit again");
+	f.peer_ready = false;
+	at(1500);
+	is_int(v.value, VIP_VALUE_FIT, "but if nobody is fitter, fit");
+	f.address = f.holder = true;
+	at(1600);
+	is_int(v.value, VIP_VALUE_HOLDER, "the holder is a little above");
+}
+
+static void
+test_holder_that_cannot_serve(void)
+{
+	begin();
+	f.address = f.holder = f.serving = f.fresh = f.peer_ready = true;
+	at(2000);
+	is_int(v.value, VIP_VALUE_HOLDER, "all is well");
+	f.fresh = false;
+	at(2500);
+	is_int(v.value, VIP_VALUE_HOLDER, "an old copy does not matter: the "
+	    "proxy serves from the other");
+	f.serving = false;
+	at(3000);
+	at(3999);
+	is_int(v.value, VIP_VALUE_HOLDER, "who cannot serve has a second");
+	at(4000);
+	is_int(v.value, VIP_VALUE_FAULT, "then it gives the VIP up");
+	f.peer_ready = false;
+	at(4100);
+	is_int(v.value, VIP_VALUE_HOLDER, "not while nobody would take it");
+}
+
+static void
+test_handover(void)
+{
+	begin();
+	f.serving = f.fresh = f.peer_ready = true;
+	at(1000);
+	ok(!vip_hand_over(&v, &f), "no VIP here, no handover");
+	f.address = f.holder = true;
+	f.peer_ready = false;
+	ok(!vip_hand_over(&v, &f), "nor when nobody can take it");
+	f.peer_ready = true;
+	at(1100);
+	ok(vip_hand_over(&v, &f), "a handover begins");
+	ok(!vip_hand_over(&v, &f), "a second one does not");
+	is_int(at(1150), VIP_NOTHING, "it waits for answers");
+	ok(v.state == VIP_DRAIN && v.value == VIP_VALUE_HOLDER,
+	    "and keeps the VIP meanwhile");
+	f.idle = true;
+	is_int(at(1160), VIP_NOTHING, "when all is answered");
+	ok(v.state == VIP_YIELD && v.value == VIP_VALUE_FAULT,
+	    "keepalived is told");
+	f.address = f.holder = false;
+	is_int(at(1170), VIP_NOTHING, "the VIP is gone from here");
+	f.peer_holder = true;
+	is_int(at(1180), VIP_DONE, "and there at the peer: done");
+	is_int(v.value, VIP_VALUE_FIT, "this node is fit to take it back");
+}
+
+static void
+test_handover_in_vain(void)
+{
+	begin();
+	f.address = f.holder = f.serving = f.fresh = f.peer_ready = true;
+	at(1000);
+	ok(vip_hand_over(&v, &f), "requests are under way, without end");
+	at(1299);
+	is_int(v.state, VIP_DRAIN, "they have 300 ms");
+	at(1300);
+	is_int(v.state, VIP_YIELD, "then it goes on without them");
+	is_int(at(2299), VIP_NOTHING, "keepalived has a second");
+	is_int(at(2300), VIP_FAILED, "then the handover has failed");
+	at(2301);
+	is_int(v.value, VIP_VALUE_HOLDER, "and all is as before");
+}
+
+static void
+test_stranded_callers(void)
+{
+	begin();
+	f.address = f.holder = true;
+	at(1000);
+	ok(!vip_lets_go(&v, &f), "clients come by the VIP");
+	f.address = f.holder = false;
+	at(1100);
+	ok(!vip_lets_go(&v, &f), "the VIP leaves: they stay a while");
+	f.address = f.holder = true;
+	at(1200);
+	ok(!vip_lets_go(&v, &f), "it comes back: they just go on");
+	f.address = f.holder = false;
+	at(1300);
+	ok(!vip_lets_go(&v, &f), "it leaves again");
+	f.peer_holder = true;
+	at(1400);
+	ok(vip_lets_go(&v, &f), "the peer has it: they are let go");
+	ok(!vip_lets_go(&v, &f), "once");
+	f.address = f.holder = true;
+	f.peer_holder = false;
+	at(2000);
+	ok(!vip_lets_go(&v, &f), "it is here once more");
+	f.address = f.holder = false;
+	at(2100);
+	vip_lets_go(&v, &f);
+	at(3099);
+	ok(!vip_lets_go(&v, &f), "it leaves, and nobody has it");
+	at(3100);
+	ok(vip_lets_go(&v, &f), "after a second they are let go");
+}
+
+int
+main(void)
+{
+	test_start();
+	test_holder_that_cannot_serve();
+	test_handover();
+	test_handover_in_vain();
+	test_stranded_callers();
+	return tap_done();
+}
