@@ -1,63 +1,76 @@
 #include "log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#define LOG_TEXT	1024		/* of one line */
 
 static const char *const log_names[] = {
 	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_INFO] = "info",
 	[LOG_LEVEL_WARN] = "warn",
 };
 
-static enum log_level	 log_level = LOG_LEVEL_INFO;
-static FILE		*log_file;		/* NULL: stderr */
-static char		*log_path;
-static log_watch_fn	*log_watcher;
-static void		*log_watcher_arg;
+static _Atomic enum log_level	 log_level = LOG_LEVEL_INFO;
+static int			 log_fd = STDERR_FILENO;
+static char			*log_path;		/* NULL: stderr */
+static log_watch_fn		*log_watcher;
+static void			*log_watcher_arg;
 
 /* The journal adds the time itself. */
 static bool
 log_has_time(void)
 {
-	return log_file != NULL || getenv("JOURNAL_STREAM") == NULL;
+	return log_fd != STDERR_FILENO || getenv("JOURNAL_STREAM") == NULL;
+}
+
+static int
+log_open_file(const char *path)
+{
+	return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 }
 
 bool
 log_open(enum log_level level, const char *path)
 {
-	FILE *f = NULL;
+	int fd = STDERR_FILENO;
 	char *copy = NULL;
 
 	if (path != NULL && *path != '\0' &&
 	    ((copy = strdup(path)) == NULL ||
-	    (f = fopen(path, "ae")) == NULL)) {
+	    (fd = log_open_file(path)) == -1)) {
 		free(copy);
 		return false;
 	}
-	if (log_file != NULL)
-		fclose(log_file);
+	if (log_fd != STDERR_FILENO)
+		close(log_fd);
 	free(log_path);
-	log_file = f;
+	log_fd = fd;
 	log_path = copy;
 	log_level = level;
 	return true;
 }
 
+/* Other threads go on writing to the same number meanwhile. */
 bool
 log_reopen(void)
 {
-	FILE *f;
+	int fd;
+	bool ok;
 
 	if (log_path == NULL)
 		return true;
-	if ((f = fopen(log_path, "ae")) == NULL)
+	if ((fd = log_open_file(log_path)) == -1)
 		return false;
-	fclose(log_file);
-	log_file = f;
-	return true;
+	ok = dup3(fd, log_fd, O_CLOEXEC) != -1;
+	close(fd);
+	return ok;
 }
 
 void
@@ -86,26 +99,27 @@ log_watch(log_watch_fn *fn, void *arg)
 	log_watcher_arg = arg;
 }
 
-/* One write a line, so that lines of several processes do not mix. */
+/* One write a line, so that those of several threads do not mix. */
 static void
 log_line(enum log_level level, const char *text)
 {
-	FILE *f = log_file != NULL ? log_file : stderr;
-	char when[64] = "";
+	char line[LOG_TEXT + 128] = "";
 	struct timespec ts;
 	struct tm tm;
-	size_t n;
+	size_t n = 0;
 
 	if (log_has_time()) {
 		clock_gettime(CLOCK_REALTIME, &ts);
 		localtime_r(&ts.tv_sec, &tm);
-		n = strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-		snprintf(when + n, sizeof(when) - n, ".%03ld ",
+		n = strftime(line, sizeof(line), "%Y-%m-%d %H:%M:%S", &tm);
+		n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld ",
 		    ts.tv_nsec / 1000000);
 	}
-	fprintf(f, "%s%s%s\n", when, level == LOG_LEVEL_WARN ? "warning: " :
-	    "", text);
-	fflush(f);
+	n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s\n",
+	    level == LOG_LEVEL_WARN ? "warning: " : "", text);
+	/* There is nobody to tell that it failed. */
+	if (write(log_fd, line, n) == -1)
+		errno = 0;
 	if (level >= LOG_LEVEL_INFO && log_watcher != NULL)
 		log_watcher(level, text, log_watcher_arg);
 }
@@ -113,7 +127,7 @@ log_line(enum log_level level, const char *text)
 static void
 log_at(enum log_level level, int error, const char *fmt, va_list ap)
 {
-	char text[1024];
+	char text[LOG_TEXT];
 	int n, saved = errno;
 
 	if (level < log_level)

@@ -2,6 +2,9 @@
  * What happened, one line per fact: "area: what, name value". The lines
  * are an interface: tests and operators grep them. Nothing secret is ever
  * handed to these functions.
+ *
+ * Any thread may log. Where to, and who watches, is set while there is only
+ * one; log_reopen() and log_set_level() may come at any time.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -27,7 +30,10 @@ void	log_set_level(enum log_level);
 /* "debug", "info", "warn"; false for anything else. */
 bool	log_level_parse(const char *, enum log_level *) MUST_CHECK;
 
-/* Shown every line of info and above, after it was written. One watcher. */
+/*
+ * Shown every line of info and above after it was written, on the thread
+ * that logged it. One watcher.
+ */
 typedef void log_watch_fn(enum log_level, const char *line, void *arg);
 void	log_watch(log_watch_fn *, void *arg);
 
