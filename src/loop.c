@@ -1,6 +1,10 @@
 #include "loop.h"
 
+#include <sys/eventfd.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -12,6 +16,11 @@ struct loop {
 	bool			 turning; /* end is active, now is valid */
 	struct loop_tasks	 tasks;
 	struct loop_tasks	 last;
+
+	int			 bell;	/* eventfd: there is mail */
+	struct event		*on_bell;
+	pthread_mutex_t		 lock;	/* of what follows */
+	STAILQ_HEAD(, loop_message) mail;
 };
 
 /*
@@ -54,6 +63,67 @@ loop_on_end(evutil_socket_t fd, short what, void *arg)
 	l->turning = false;
 }
 
+/* ---- mail ---- */
+
+void
+loop_post(struct loop *l, struct loop_message *m)
+{
+	static const uint64_t one = 1;
+	bool ring;
+
+	pthread_mutex_lock(&l->lock);
+	ring = STAILQ_EMPTY(&l->mail) && !m->posted;
+	if (!m->posted) {
+		m->posted = true;
+		STAILQ_INSERT_TAIL(&l->mail, m, link);
+	}
+	pthread_mutex_unlock(&l->lock);
+	if (ring && write(l->bell, &one, sizeof(one)) == -1)
+		fatal("loop: a thread cannot be woken");
+}
+
+static struct loop_message *
+loop_take(struct loop *l)
+{
+	struct loop_message *m;
+
+	pthread_mutex_lock(&l->lock);
+	if ((m = STAILQ_FIRST(&l->mail)) != NULL) {
+		STAILQ_REMOVE_HEAD(&l->mail, link);
+		m->posted = false;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return m;
+}
+
+bool
+loop_read_mail(struct loop *l)
+{
+	struct loop_message *m;
+	bool any = false;
+
+	while ((m = loop_take(l)) != NULL) {
+		any = true;
+		m->fn(m);
+	}
+	return any;
+}
+
+static void
+loop_on_bell(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	uint64_t rung;
+
+	(void)what;
+	loop_turn(l);
+	if (read(fd, &rung, sizeof(rung)) == -1 && errno != EAGAIN)
+		fatal("loop: mail");
+	loop_read_mail(l);
+}
+
+/* ---- start and end ---- */
+
 struct loop *
 loop_new(struct event_base *base)
 {
@@ -64,7 +134,15 @@ loop_new(struct event_base *base)
 	TAILQ_INIT(&l->tasks);
 	TAILQ_INIT(&l->last);
 	l->end = event_new(base, -1, 0, loop_on_end, l);
-	if (l->end == NULL)
+	l->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->bell == -1)
+		fatal("loop: eventfd");
+	pthread_mutex_init(&l->lock, NULL);
+	STAILQ_INIT(&l->mail);
+	l->on_bell = event_new(base, l->bell, EV_READ | EV_PERSIST,
+	    loop_on_bell, l);
+	if (l->end == NULL || l->on_bell == NULL ||
+	    event_add(l->on_bell, NULL) == -1)
 		fatalx("loop: out of memory");
 	return l;
 }
@@ -72,8 +150,12 @@ loop_new(struct event_base *base)
 void
 loop_free(struct loop *l)
 {
+	loop_read_mail(l);
 	loop_on_end(-1, 0, l);
 	event_free(l->end);
+	event_free(l->on_bell);
+	close(l->bell);
+	pthread_mutex_destroy(&l->lock);
 	free(l->buffer);
 	free(l);
 }

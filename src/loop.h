@@ -1,6 +1,7 @@
 /*
  * What one thread shares: the event base, one big read buffer, the clock of
- * this turn, and work put off to the end of the turn.
+ * this turn, work put off to the end of the turn, and the mail from other
+ * threads.
  *
  * A turn is one round of libevent's loop: everything that was readable is
  * handled, then what was put off runs. So many small writes to a socket
@@ -41,6 +42,29 @@ char		*loop_buffer(struct loop *);	/* of LOOP_READ_SIZE bytes */
 struct mono	 loop_now(struct loop *);
 
 void	loop_task_init(struct loop_task *, loop_fn *, void *arg);
+
+/*
+ * A message to the thread of another loop. Embedded in what it carries,
+ * which belongs to the receiver from loop_post() on.
+ */
+struct loop_message {
+	STAILQ_ENTRY(loop_message) link;
+	void			(*fn)(struct loop_message *);
+	bool			 posted;	/* kept by loop_post() */
+};
+
+/*
+ * The only function here for any thread: wakes the loop, whose thread calls
+ * m->fn(m). Messages arrive in the order in which they were posted. One
+ * that is still on its way is not posted again.
+ */
+void	loop_post(struct loop *, struct loop_message *m);
+
+/*
+ * Handles the mail now; the loop does it by itself. For the end, when its
+ * thread is gone. False when there was none.
+ */
+bool	loop_read_mail(struct loop *);
 
 /* Calls it once at the end of this turn, however often it is asked for. */
 void	loop_defer(struct loop *, struct loop_task *);
