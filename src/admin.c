@@ -32,6 +32,10 @@ admin_end(struct admin_conn *c)
 	struct admin *a = c->admin;
 
 	control_forget(a->env.control, c);
+	if (c->round != NULL)
+		c->round->conn = NULL;
+	if (c->state == ADMIN_EVENTS)
+		atomic_fetch_sub(&a->events, 1);
 	TAILQ_REMOVE(&a->all, c, link);
 	a->count--;
 	bufferevent_free(c->bev);
@@ -183,20 +187,48 @@ admin_on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	a->count++;
 }
 
+/* ---- the log ---- */
+
+struct admin_line {
+	struct loop_message	 message;	/* first */
+	struct admin		*admin;
+	enum log_level		 level;
+	char			*text;
+};
+
 /* A slow reader of events loses lines, not our memory. */
 static void
-admin_on_log(enum log_level level, const char *line, void *arg)
+admin_on_line(struct loop_message *m)
 {
-	struct admin *a = arg;
+	struct admin_line *l = (struct admin_line *)(void *)m;
 	struct admin_conn *c;
 
-	TAILQ_FOREACH(c, &a->all, link)
+	TAILQ_FOREACH(c, &l->admin->all, link)
 		if (c->state == ADMIN_EVENTS && evbuffer_get_length(
 		    bufferevent_get_output(c->bev)) < ADMIN_OUTPUT) {
-			buf_addf(&c->out, "+%s%s\r\n",
-			    level == LOG_LEVEL_WARN ? "warning: " : "", line);
+			buf_addf(&c->out, "+%s%s\r\n", l->level ==
+			    LOG_LEVEL_WARN ? "warning: " : "", l->text);
 			admin_send(c);
 		}
+	free(l->text);
+	free(l);
+}
+
+/* On whatever thread has logged. */
+static void
+admin_on_log(enum log_level level, const char *text, void *arg)
+{
+	struct admin *a = arg;
+	struct admin_line *l;
+
+	if (atomic_load(&a->events) == 0)
+		return;
+	l = xcalloc(1, sizeof(*l));
+	l->message.fn = admin_on_line;
+	l->admin = a;
+	l->level = level;
+	l->text = xstrdup(text);
+	loop_post(a->env.loop, &l->message);
 }
 
 /* ---- start and end ---- */
@@ -313,6 +345,7 @@ admin_free(struct admin *a)
 	size_t i;
 
 	log_watch(NULL, NULL);
+	loop_read_mail(a->env.loop);
 	for (i = 0; i < a->listeners; i++)
 		evconnlistener_free(a->listener[i]);
 	while ((c = TAILQ_FIRST(&a->all)) != NULL)

@@ -8,9 +8,9 @@
 #ifndef ADMIN_H
 #define ADMIN_H
 
-#include "clients.h"
 #include "control.h"
 #include "settings.h"
+#include "workers.h"
 
 struct admin;
 
@@ -19,7 +19,7 @@ struct admin_env {
 	struct loop		*loop;
 	struct settings		*settings;
 	struct gate		*gate;
-	struct clients		*clients;
+	struct workers		*workers;
 	struct control		*control;
 	void			(*shutdown)(void *arg);	/* SHUTDOWN */
 	void			*arg;

@@ -31,6 +31,19 @@ struct admin_conn {
 	enum admin_state	 state;
 	enum admin_permission	 role;
 	struct buf		 out;	/* the answer under way */
+	struct admin_round	*round;	/* awaited, or NULL */
+};
+
+/* What all workers are asked, or have to do before the answer is true. */
+struct admin_round {
+	struct clients_round	 round;	/* first: see ..._of() */
+	struct admin_conn	*conn;	/* NULL: it has gone */
+	void			(*done)(struct admin_conn *,
+				    struct admin_round *);
+	struct buf		 text;
+	uint64_t		 id;	/* of CLIENT KILL, or 0 */
+	char			*addr;	/* the same, or NULL */
+	size_t			 killed;
 };
 
 struct admin {
@@ -38,6 +51,7 @@ struct admin {
 	char				*password;	/* NULL: none */
 	struct evconnlistener		*listener[ADMIN_LISTENERS];
 	size_t				 listeners;
+	_Atomic size_t			 events;	/* in ADMIN_EVENTS */
 	TAILQ_HEAD(, admin_conn)	 all;
 	size_t				 count;
 };
@@ -62,7 +76,7 @@ bool	admin_text_info(const struct admin_env *, const char *section,
 void	admin_text_status(const struct admin_env *, struct buf *);
 void	admin_text_summary(const struct admin_env *, struct buf *);
 
-/* Text of SHOW; false when there is nothing of that name. */
+/* Text of SHOW, but CLIENTS; false when there is nothing of that name. */
 bool	admin_text_show(const struct admin_env *, const char *what,
 	    struct buf *) MUST_CHECK;
 

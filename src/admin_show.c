@@ -170,16 +170,25 @@ admin_info_keepalived(const struct admin_env *e,
 }
 
 static void
+admin_add_stats(bool gauges, struct buf *out)
+{
+	struct stats_sum sum = stats_sum();
+	const struct stats_row *row;
+	size_t i;
+
+	for (i = 0; (row = stats_row(i)) != NULL; i++)
+		if (row->gauge == gauges)
+			buf_addf(out, "%s:%" PRIu64 "\r\n", row->name,
+			    stats_value(&sum, row));
+}
+
+static void
 admin_info_clients(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
-	const struct hold *h = clients_hold(e->clients);
-
 	(void)v;
-	buf_addf(out, "clients:%zu\r\nwaiting:%zu\r\nwaiting_bytes:%zu\r\n"
-	    "in_flight:%zu\r\nwrites_in_flight:%zu\r\n",
-	    clients_count(e->clients), hold_waiting(h), hold_bytes(h),
-	    gate_in_flight(e->gate), gate_writes_in_flight(e->gate));
+	buf_addf(out, "workers:%zu\r\n", workers_count(e->workers));
+	admin_add_stats(true, out);
 }
 
 static void
@@ -196,14 +205,9 @@ static void
 admin_info_stats(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
-	const struct stats_row *row;
-	size_t i;
-
 	(void)e;
 	(void)v;
-	for (i = 0; (row = stats_row(i)) != NULL; i++)
-		buf_addf(out, "%s:%" PRIu64 "\r\n", row->name,
-		    stats_value(&stats, row));
+	admin_add_stats(false, out);
 }
 
 static const struct {
@@ -311,7 +315,7 @@ void
 admin_text_status(const struct admin_env *e, struct buf *out)
 {
 	struct control_view v = control_view(e->control);
-	const struct hold *h = clients_hold(e->clients);
+	struct stats_sum sum = stats_sum();
 
 	if (v.standalone)
 		buf_addf(out, "pair           none: no peer is configured\n");
@@ -329,8 +333,8 @@ admin_text_status(const struct admin_env *e, struct buf *out)
 		    v.vrrp->address ? "here" : "not here",
 		    vrrp_state_name(v.vrrp->said),
 		    vip_state_name(v.vip->state), v.vip->value);
-	buf_addf(out, "clients        %zu, %zu of them waiting\n",
-	    clients_count(e->clients), hold_waiting(h));
+	buf_addf(out, "clients        %" PRIu64 ", %" PRIu64 " of them "
+	    "waiting\n", sum.clients, sum.waiting);
 	if (*settings_waiting(e->settings) != '\0')
 		buf_addf(out, "note           changed in the file, needs a "
 		    "restart: %s\n", settings_waiting(e->settings));
@@ -364,11 +368,15 @@ admin_text_summary(const struct admin_env *e, struct buf *out)
 /* ---- SHOW ---- */
 
 static void
-admin_show_clients(const struct admin_env *e, const struct control_view *v,
+admin_show_workers(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
+	size_t i;
+
 	(void)v;
-	clients_list(e->clients, out);
+	for (i = 0; i < workers_count(e->workers); i++)
+		buf_addf(out, "worker=%zu clients=%zu\n", i,
+		    workers_load(e->workers, i));
 }
 
 static void
@@ -400,14 +408,14 @@ static void
 admin_show_hold(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
-	const struct hold *h = clients_hold(e->clients);
-	struct hold_report r = hold_report(h);
+	struct hold_report r = workers_hold_report(e->workers);
+	struct stats_sum sum = stats_sum();
 
-	buf_addf(out, "gate=%s waiting=%zu bytes=%zu limit=%lld "
-	    "timeout_ms=%lld since_closing_held=%" PRIu64
+	buf_addf(out, "gate=%s waiting=%" PRIu64 " bytes=%" PRIu64
+	    " limit=%lld timeout_ms=%lld since_closing_held=%" PRIu64
 	    " since_closing_longest_us=%" PRId64 "\n",
 	    gate_state_name(gate_state(e->gate, mono_now())),
-	    hold_waiting(h), hold_bytes(h), v->conf->hold_memory,
+	    sum.waiting, sum.waiting_bytes, v->conf->hold_memory,
 	    v->conf->hold_timeout, r.requests, r.longest_us);
 }
 
@@ -468,7 +476,7 @@ static const struct {
 	void		(*fn)(const struct admin_env *,
 			    const struct control_view *, struct buf *);
 } admin_shows[] = {
-	{ "CLIENTS", admin_show_clients },
+	{ "WORKERS", admin_show_workers },
 	{ "BACKENDS", admin_show_backends },
 	{ "HOLD", admin_show_hold },
 	{ "SWITCHES", admin_show_switches },

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -41,6 +42,99 @@ admin_text(struct admin_conn *c, struct buf *text)
 	resp_add_bulk(&c->out, buf_len(text) > 0 ? buf_data(text) : "",
 	    buf_len(text));
 	buf_free(text);
+}
+
+/* ---- answers that take their time ---- */
+
+/* At once when the order never left admin_run(), which sends. */
+static void
+admin_go_on(struct admin_conn *c)
+{
+	if (c->state != ADMIN_WAITING)
+		return;
+	c->state = ADMIN_OPEN;
+	admin_send(c);
+	admin_serve(c);
+}
+
+static void
+admin_on_done(bool ok, const char *text, void *arg)
+{
+	struct admin_conn *c = arg;
+
+	if (ok)
+		resp_add_simple(&c->out, text);
+	else
+		resp_add_error(&c->out, "ERR %s", text);
+	admin_go_on(c);
+}
+
+/*
+ * The answer has come already, or is awaited. Until it is there nothing
+ * more of this connection is read.
+ */
+static void
+admin_await(struct admin_conn *c)
+{
+	if (buf_len(&c->out) == 0)
+		c->state = ADMIN_WAITING;
+}
+
+static struct admin_round *
+admin_round_of(struct clients_round *r)
+{
+	return (struct admin_round *)(void *)r;
+}
+
+static void
+admin_on_home(struct clients_round *round)
+{
+	struct admin_round *r = admin_round_of(round);
+	struct admin_conn *c = r->conn;
+
+	if (c != NULL) {
+		c->round = NULL;
+		r->done(c, r);
+	}
+	buf_free(&r->text);
+	free(r->addr);
+	free(r);
+	if (c != NULL)
+		admin_go_on(c);
+}
+
+/*
+ * Sends it to all workers, which will have done what they were told before
+ * when they are visited. done() answers then, if anybody still waits.
+ */
+static void
+admin_send_round(struct admin_conn *c, struct admin_round *r,
+    clients_visit_fn *visit,
+    void (*done)(struct admin_conn *, struct admin_round *))
+{
+	r->round.visit = visit;
+	r->round.home = admin_on_home;
+	r->conn = c;
+	r->done = done;
+	c->round = r;
+	c->state = ADMIN_WAITING;
+	workers_round(c->admin->env.workers, &r->round);
+}
+
+static void
+admin_done_simple(struct admin_conn *c, struct admin_round *r)
+{
+	resp_add_simple(&c->out, buf_data(&r->text));
+}
+
+/* The text, as soon as what it says is so at all workers. */
+static void
+admin_simple_later(struct admin_conn *c, const char *text)
+{
+	struct admin_round *r = xcalloc(1, sizeof(*r));
+
+	buf_add(&r->text, text, strlen(text) + 1);
+	admin_send_round(c, r, NULL, admin_done_simple);
 }
 
 /* ---- the verbs ---- */
@@ -236,7 +330,7 @@ static void
 admin_settled(struct admin_conn *c, bool ok, const char *text)
 {
 	if (ok)
-		resp_add_simple(&c->out, text);
+		admin_simple_later(c, text);
 	else
 		resp_add_error(&c->out, "ERR %s; nothing was changed", text);
 }
@@ -303,25 +397,42 @@ admin_info(struct admin_conn *c, const struct admin_args *a)
 }
 
 static void
-admin_show(struct admin_conn *c, const struct admin_args *a)
+admin_visit_list(struct clients *cs, struct clients_round *r)
 {
-	struct buf text = BUF_INIT;
+	clients_list(cs, &admin_round_of(r)->text);
+}
 
-	if (admin_text_show(&c->admin->env, a->argv[1], &text))
-		admin_text(c, &text);
-	else
-		resp_add_error(&c->out, "ERR SHOW knows CLIENTS, BACKENDS, "
-		    "HOLD, SWITCHES, CONFIG and PEER");
+static void
+admin_done_list(struct admin_conn *c, struct admin_round *r)
+{
+	admin_text(c, &r->text);
 }
 
 static void
 admin_client_list(struct admin_conn *c, const struct admin_args *a)
 {
-	struct buf text = BUF_INIT;
-
 	(void)a;
-	clients_list(c->admin->env.clients, &text);
-	admin_text(c, &text);
+	admin_send_round(c, xcalloc(1, sizeof(struct admin_round)),
+	    admin_visit_list, admin_done_list);
+}
+
+static void
+admin_visit_kill(struct clients *cs, struct clients_round *round)
+{
+	struct admin_round *r = admin_round_of(round);
+
+	r->killed += clients_kill(cs, r->id, r->addr);
+}
+
+static void
+admin_done_kill(struct admin_conn *c, struct admin_round *r)
+{
+	if (r->killed > 0)
+		resp_add_simple(&c->out, "OK");
+	else
+		resp_add_error(&c->out, "ERR no client is connected with this "
+		    "%s; see CLIENT LIST", r->addr == NULL ? "id" :
+		    "address");
 }
 
 static void
@@ -329,6 +440,7 @@ admin_client_kill(struct admin_conn *c, const struct admin_args *a)
 {
 	const char *what = a->argv[3];
 	bool by_id = strcasecmp(a->argv[2], "ID") == 0;
+	struct admin_round *r;
 	long long id = 0;
 
 	if ((!by_id && strcasecmp(a->argv[2], "ADDR") != 0) || (by_id &&
@@ -337,14 +449,25 @@ admin_client_kill(struct admin_conn *c, const struct admin_args *a)
 		    "NUMBER | ADDR HOST:PORT");
 		return;
 	}
-	if (clients_kill(c->admin->env.clients, (uint64_t)id,
-	    by_id ? NULL : what) == 0) {
-		resp_add_error(&c->out, "ERR no client is connected with this "
-		    "%s; see CLIENT LIST", by_id ? "id" : "address");
-		return;
-	}
 	log_info("admin: CLIENT KILL %s %s", by_id ? "ID" : "ADDR", what);
-	resp_add_simple(&c->out, "OK");
+	r = xcalloc(1, sizeof(*r));
+	r->id = (uint64_t)id;
+	r->addr = by_id ? NULL : xstrdup(what);
+	admin_send_round(c, r, admin_visit_kill, admin_done_kill);
+}
+
+static void
+admin_show(struct admin_conn *c, const struct admin_args *a)
+{
+	struct buf text = BUF_INIT;
+
+	if (strcasecmp(a->argv[1], "CLIENTS") == 0)
+		admin_client_list(c, a);
+	else if (admin_text_show(&c->admin->env, a->argv[1], &text))
+		admin_text(c, &text);
+	else
+		resp_add_error(&c->out, "ERR SHOW knows CLIENTS, WORKERS, "
+		    "BACKENDS, HOLD, SWITCHES, CONFIG and PEER");
 }
 
 static void
@@ -372,7 +495,7 @@ admin_pause(struct admin_conn *c, const struct admin_args *a)
 	gate_pause(e->gate, state, mono_add_ms(mono_now(), ms));
 	log_info("admin: PAUSE %s for %lld ms",
 	    state == GATE_HOLD_ALL ? "ALL" : "WRITE", ms);
-	resp_add_simple(&c->out, "OK");
+	admin_simple_later(c, "OK");
 }
 
 static void
@@ -381,7 +504,7 @@ admin_resume(struct admin_conn *c, const struct admin_args *a)
 	(void)a;
 	gate_pause(c->admin->env.gate, GATE_OPEN, mono_now());
 	log_info("admin: RESUME");
-	resp_add_simple(&c->out, "OK");
+	admin_simple_later(c, "OK");
 }
 
 static void
@@ -421,37 +544,10 @@ admin_events(struct admin_conn *c, const struct admin_args *a)
 	(void)a;
 	resp_add_simple(&c->out, "OK");
 	c->state = ADMIN_EVENTS;
+	atomic_fetch_add(&c->admin->events, 1);
 }
 
 /* ---- orders that take their time ---- */
-
-static void
-admin_on_done(bool ok, const char *text, void *arg)
-{
-	struct admin_conn *c = arg;
-
-	if (ok)
-		resp_add_simple(&c->out, text);
-	else
-		resp_add_error(&c->out, "ERR %s", text);
-	/* At once when the order never left admin_run(), which sends. */
-	if (c->state != ADMIN_WAITING)
-		return;
-	c->state = ADMIN_OPEN;
-	admin_send(c);
-	admin_serve(c);
-}
-
-/*
- * The answer has come already, or is awaited. Until it is there nothing
- * more of this connection is read.
- */
-static void
-admin_await(struct admin_conn *c)
-{
-	if (buf_len(&c->out) == 0)
-		c->state = ADMIN_WAITING;
-}
 
 static void
 admin_switchover(struct admin_conn *c, const struct admin_args *a)

@@ -198,11 +198,16 @@ client_cut(struct client *c, const char *what)
 static void
 client_check_left(struct client *c)
 {
+	size_t n = 0;
+
 	if (c->state != CLIENT_LEAVING || !TAILQ_EMPTY(&c->reqs) ||
 	    conn_pending(c->conn) > 0)
 		return;
-	if (recv(conn_fd(c->conn), NULL, CLIENT_DISCARD,
+	while (n < CLIENT_DISCARD && recv(conn_fd(c->conn),
+	    loop_buffer(c->env->loop), LOOP_READ_SIZE,
 	    MSG_TRUNC | MSG_DONTWAIT) > 0)
+		n += LOOP_READ_SIZE;
+	if (n > 0)
 		log_debug("client: %s, what it sent last is dropped",
 		    conn_peer(c->conn)->text);
 	client_end(c, "it left");
@@ -351,13 +356,13 @@ client_settle_bounced(struct client *c)
 			break;
 		if (first == NULL && r->state != REQ_BOUNCED)
 			continue;
+		if (r->class == CMD_LOCAL)
+			continue;
 		if (pass) {
 			stats.bounce_passed += r->state == REQ_BOUNCED;
 			r->state = REQ_DONE;
 			continue;
 		}
-		if (r->class == CMD_LOCAL)
-			continue;
 		c->cost -= buf_len(&r->reply);
 		buf_free(&r->reply);
 		r->state = REQ_WAITING;
@@ -664,14 +669,40 @@ client_refuse(struct client *c, struct req *r)
 static void
 client_local(struct client *c, struct req *r)
 {
-	bool stays = r->cmd->special != CMD_QUIT;
+	enum client_answer how = r->cmd->special == CMD_QUIT ? CLIENT_ENDS :
+	    CLIENT_STAYS;
 
 	if (!session_answer(&c->session, c->id, r, &r->reply))
-		stays = c->env->answer(c->env, c, r, &r->reply);
+		how = c->env->answer(c->env, c, r, &r->reply);
+	if (how == CLIENT_LATER) {
+		r->state = REQ_SENT;
+		c->next = TAILQ_NEXT(r, of_client);
+		return;
+	}
 	client_answered(c, r);
 	client_advance(c);
-	if (!stays)
+	if (how == CLIENT_ENDS)
 		client_leave(c);
+}
+
+void
+client_answer_later(struct client *c, struct buf *reply,
+    enum client_answer how)
+{
+	struct req *r;
+
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->state == REQ_SENT && r->class == CMD_LOCAL)
+			break;
+	assert(r != NULL);
+	r->reply = *reply;
+	*reply = (struct buf)BUF_INIT;
+	client_answered(c, r);
+	client_advance(c);
+	if (how == CLIENT_ENDS)
+		client_leave(c);
+	else if (c->state != CLIENT_DEAD)
+		client_account(c);
 }
 
 /* An EXEC that must not run: the transaction is dropped, in its place. */

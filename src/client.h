@@ -18,6 +18,13 @@
 
 struct client;
 
+/* What becomes of a client whose command is answered by env's answer(). */
+enum client_answer {
+	CLIENT_STAYS,
+	CLIENT_ENDS,		/* with this answer */
+	CLIENT_LATER		/* client_answer_later() will follow */
+};
+
 /* What all clients of a thread share. Outlives them. */
 struct client_env {
 	struct loop		*loop;
@@ -29,11 +36,8 @@ struct client_env {
 	int64_t			 hold_timeout;	/* ms */
 	const struct cmd	**deny;		/* ended by NULL */
 
-	/*
-	 * Answers a LOCAL command that is about clients at large. False: the
-	 * client itself must end with this answer.
-	 */
-	bool	(*answer)(struct client_env *, struct client *,
+	/* Answers a LOCAL command that is about clients at large. */
+	enum client_answer (*answer)(struct client_env *, struct client *,
 		    const struct req *, struct buf *out);
 	/* It ended; its memory goes at the end of the turn. */
 	void	(*gone)(struct client_env *, void *owner);
@@ -68,6 +72,13 @@ void		 client_end(struct client *, const char *, ...) PRINTF(2, 3);
  * waits is dropped and never runs.
  */
 void		 client_finish(struct client *);
+
+/*
+ * Gives the oldest command that was to be answered later this answer, in
+ * its place among the others; what is in the buffer is taken.
+ */
+void		 client_answer_later(struct client *, struct buf *,
+		    enum client_answer);
 
 /* The gate changed. */
 void		 client_on_gate(struct client *);

@@ -1,22 +1,11 @@
 #include "clients.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <event2/listener.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "stats.h"
-
-#define CLIENTS_BACKLOG		1024
-#define CLIENTS_LISTENERS	16
-
-/* Out of descriptors: accept again after this long. */
-#define CLIENTS_ACCEPT_PAUSE_MS	100
 
 struct clients_entry {
 	TAILQ_ENTRY(clients_entry)	 link;
@@ -25,15 +14,9 @@ struct clients_entry {
 
 struct clients {
 	struct client_env		 env;	/* first: see clients_of() */
+	struct clients_ops		 ops;
 	TAILQ_HEAD(, clients_entry)	 all;
-	size_t				 count;
-	size_t				 max;
-	uint64_t			 last_id;
-	struct evconnlistener		*listener[CLIENTS_LISTENERS];
-	size_t				 listeners;
-	struct event			*accept_again;
-	clients_moved_fn		*moved;
-	void				*moved_arg;
+	enum gate_state			 was;	/* the gate */
 };
 
 static struct clients *
@@ -43,29 +26,26 @@ clients_of(struct client_env *env)
 }
 
 static void
-clients_tell(struct clients *cs, const struct clients_entry *e, bool came)
-{
-	if (cs->moved != NULL)
-		cs->moved(client_facts(e->client).conn, came, cs->moved_arg);
-}
-
-void
-clients_watch(struct clients *cs, clients_moved_fn *fn, void *arg)
-{
-	cs->moved = fn;
-	cs->moved_arg = arg;
-}
-
-static void
 clients_gone(struct client_env *env, void *owner)
 {
 	struct clients *cs = clients_of(env);
 	struct clients_entry *e = owner;
 
-	clients_tell(cs, e, false);
+	cs->ops.moved(client_facts(e->client).conn, false, cs->ops.arg);
 	TAILQ_REMOVE(&cs->all, e, link);
-	cs->count--;
 	free(e);
+	STATS_ADD(clients, -1);
+}
+
+static struct client *
+clients_find(struct clients *cs, uint64_t id)
+{
+	struct clients_entry *e;
+
+	TAILQ_FOREACH(e, &cs->all, link)
+		if (client_facts(e->client).id == id)
+			return e->client;
+	return NULL;
 }
 
 /* ---- CLIENT LIST, INFO and KILL ---- */
@@ -112,16 +92,34 @@ struct clients_filter {
 	bool		 skip_me;
 };
 
-static bool
-clients_matches(const struct clients_filter *f, const struct client *c,
-    const struct client *me)
+/* CLIENT LIST or KILL, on its way from thread to thread. */
+struct clients_question {
+	struct clients_round	 round;		/* first: see ..._of() */
+	struct clients		*home;
+	uint64_t		 me;		/* the client that asks */
+	struct clients_filter	 filter;	/* of KILL */
+	bool			 old_form;
+	long long		 killed;
+	enum client_answer	 how;
+	struct buf		 text;
+};
+
+static struct clients_question *
+clients_question_of(struct clients_round *r)
 {
+	return (struct clients_question *)(void *)r;
+}
+
+static bool
+clients_matches(const struct clients_question *q, const struct client *c)
+{
+	const struct clients_filter *f = &q->filter;
 	struct client_facts x = client_facts(c);
 	const char *user = x.session->user != NULL ? x.session->user :
 	    "default";
 	const char *type = x.streaming ? "pubsub" : "normal";
 
-	return !(f->skip_me && c == me) &&
+	return !(f->skip_me && x.id == q->me) &&
 	    (f->id == 0 || (uint64_t)f->id == x.id) &&
 	    (f->addr == NULL || strcmp(f->addr, conn_peer(x.conn)->text) == 0)
 	    && (f->laddr == NULL ||
@@ -156,44 +154,28 @@ clients_filter_add(struct clients_filter *f, const struct req *r, long long i)
 	    util_number(a.p, a.len, &f->id) && f->id > 0;
 }
 
-/* False when the client is to be killed itself. */
-static bool
-clients_answer_kill(struct clients *cs, struct client *me,
-    const struct req *r, struct buf *out)
+static void
+clients_visit_list(struct clients *cs, struct clients_round *r)
 {
-	struct clients_filter f = { .skip_me = true };
-	struct clients_entry *e, *next;
-	long long i, killed = 0;
-	bool old_form = r->argc == 3, ok = true, suicide = false;
+	clients_list(cs, &clients_question_of(r)->text);
+}
 
-	if (old_form) {
-		f.addr = session_arg(r, 2);
-		f.skip_me = false;
-	} else
-		for (i = 2; i < r->argc && ok; i += 2)
-			ok = clients_filter_add(&f, r, i);
+/* The one that asks goes last, with its answer. */
+static void
+clients_visit_kill(struct clients *cs, struct clients_round *r)
+{
+	struct clients_question *q = clients_question_of(r);
+	struct clients_entry *e, *next;
+
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
-		if (!ok || !clients_matches(&f, e->client, me))
+		if (!clients_matches(q, e->client))
 			continue;
-		killed++;
-		if (e->client == me)
-			suicide = true;
+		q->killed++;
+		if (client_facts(e->client).id == q->me)
+			q->how = CLIENT_ENDS;
 		else
 			client_end(e->client, "killed by CLIENT KILL");
 	}
-	if (!ok)
-		resp_add_error(out, "ERR syntax error");
-	else if (!old_form)
-		resp_add_int(out, killed);
-	else if (killed > 0)
-		resp_add_simple(out, "OK");
-	else
-		resp_add_error(out, "ERR No such client");
-	free(f.addr);
-	free(f.laddr);
-	free(f.user);
-	free(f.type);
-	return !suicide;
 }
 
 size_t
@@ -214,7 +196,79 @@ clients_kill(struct clients *cs, uint64_t id, const char *addr)
 	return n;
 }
 
-static bool
+static void
+clients_question_free(struct clients_question *q)
+{
+	free(q->filter.addr);
+	free(q->filter.laddr);
+	free(q->filter.user);
+	free(q->filter.type);
+	buf_free(&q->text);
+	free(q);
+}
+
+/* Home again: the client that asked may have left meanwhile. */
+static void
+clients_on_answer(struct clients_round *r)
+{
+	struct clients_question *q = clients_question_of(r);
+	struct client *c = clients_find(q->home, q->me);
+	struct buf out = BUF_INIT;
+
+	if (r->visit == clients_visit_list)
+		resp_add_bulk(&out, buf_data(&q->text), buf_len(&q->text));
+	else if (!q->old_form)
+		resp_add_int(&out, q->killed);
+	else if (q->killed > 0)
+		resp_add_simple(&out, "OK");
+	else
+		resp_add_error(&out, "ERR No such client");
+	if (c != NULL)
+		client_answer_later(c, &out, q->how);
+	buf_free(&out);
+	clients_question_free(q);
+}
+
+static struct clients_question *
+clients_question_new(struct clients *cs, const struct client *c,
+    clients_visit_fn *visit)
+{
+	struct clients_question *q = xcalloc(1, sizeof(*q));
+
+	q->round.visit = visit;
+	q->round.home = clients_on_answer;
+	q->home = cs;
+	q->me = client_facts(c).id;
+	q->how = CLIENT_STAYS;
+	return q;
+}
+
+static enum client_answer
+clients_ask_kill(struct clients *cs, const struct client *c,
+    const struct req *r, struct buf *out)
+{
+	struct clients_question *q = clients_question_new(cs, c,
+	    clients_visit_kill);
+	bool ok = true;
+	long long i;
+
+	q->old_form = r->argc == 3;
+	q->filter.skip_me = !q->old_form;
+	if (q->old_form)
+		q->filter.addr = session_arg(r, 2);
+	else
+		for (i = 2; i < r->argc && ok; i += 2)
+			ok = clients_filter_add(&q->filter, r, i);
+	if (!ok) {
+		resp_add_error(out, "ERR syntax error");
+		clients_question_free(q);
+		return CLIENT_STAYS;
+	}
+	cs->ops.round(&q->round, cs->env.loop, cs->ops.arg);
+	return CLIENT_LATER;
+}
+
+static enum client_answer
 clients_answer(struct client_env *env, struct client *c, const struct req *r,
     struct buf *out)
 {
@@ -223,21 +277,21 @@ clients_answer(struct client_env *env, struct client *c, const struct req *r,
 
 	switch (r->cmd->special) {
 	case CMD_CLIENT_LIST:
-		clients_list(cs, &text);
-		break;
+		cs->ops.round(&clients_question_new(cs, c,
+		    clients_visit_list)->round, env->loop, cs->ops.arg);
+		return CLIENT_LATER;
+	case CMD_CLIENT_KILL:
+		return clients_ask_kill(cs, c, r, out);
 	case CMD_CLIENT_INFO:
 		clients_line(cs, c, &text);
-		break;
-	case CMD_CLIENT_KILL:
-		return clients_answer_kill(cs, c, r, out);
+		resp_add_bulk(out, buf_data(&text), buf_len(&text));
+		buf_free(&text);
+		return CLIENT_STAYS;
 	default:
 		resp_add_error(out, "ERR Holdover: '%s' cannot be answered "
 		    "here", r->cmd->name);
-		return true;
+		return CLIENT_STAYS;
 	}
-	resp_add_bulk(out, buf_data(&text), buf_len(&text));
-	buf_free(&text);
-	return true;
 }
 
 /* ---- the gate ---- */
@@ -247,7 +301,11 @@ clients_on_gate(void *arg)
 {
 	struct clients *cs = arg;
 	struct clients_entry *e, *next;
+	enum gate_state state = gate_order(cs->env.gate)->state;
 
+	if (cs->was == GATE_OPEN && state != GATE_OPEN)
+		hold_report_reset(cs->env.hold);
+	cs->was = state;
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
 		client_on_gate(e->client);
 	hold_release(cs->env.hold);
@@ -258,96 +316,17 @@ static const struct hold_ops clients_hold_ops = {
 	.expire = client_expire,
 };
 
-/* ---- listening ---- */
+/* ---- coming and going ---- */
 
-static void
-clients_on_accept(struct evconnlistener *l, evutil_socket_t fd,
-    struct sockaddr *sa, int len, void *arg)
+void
+clients_add(struct clients *cs, int fd, uint64_t id)
 {
-	static const char full[] = "-ERR max number of clients reached\r\n";
-	struct clients *cs = arg;
-	struct clients_entry *e;
+	struct clients_entry *e = xcalloc(1, sizeof(*e));
 
-	(void)l;
-	(void)sa;
-	(void)len;
-	if (cs->count >= cs->max) {
-		stats.clients_rejected++;
-		if (write(fd, full, sizeof(full) - 1) == -1)
-			log_debug("clients: one more could not be told so");
-		close(fd);
-		return;
-	}
-	stats.clients_accepted++;
-	e = xcalloc(1, sizeof(*e));
 	TAILQ_INSERT_TAIL(&cs->all, e, link);
-	cs->count++;
-	e->client = client_new(&cs->env, fd, ++cs->last_id, e);
-	clients_tell(cs, e, true);
-}
-
-static void
-clients_accept_again(evutil_socket_t fd, short what, void *arg)
-{
-	struct clients *cs = arg;
-	size_t i;
-
-	(void)fd;
-	(void)what;
-	for (i = 0; i < cs->listeners; i++)
-		evconnlistener_enable(cs->listener[i]);
-}
-
-static void
-clients_on_accept_error(struct evconnlistener *l, void *arg)
-{
-	static const struct timeval pause =
-	    { 0, CLIENTS_ACCEPT_PAUSE_MS * 1000 };
-	struct clients *cs = arg;
-
-	log_warn("clients: accept failed (raise LimitNOFILE if it is for "
-	    "want of descriptors), next try in %d ms",
-	    CLIENTS_ACCEPT_PAUSE_MS);
-	evconnlistener_disable(l);
-	evtimer_add(cs->accept_again, &pause);
-}
-
-bool
-clients_listen(struct clients *cs, const struct conn_addr *a)
-{
-	struct evconnlistener *l;
-	bool v6 = a->sa.ss_family == AF_INET6;
-	int fd, one = 1, saved;
-
-	assert(cs->listeners < CLIENTS_LISTENERS);
-	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return false;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-	    v6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
-	if (v6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	/*
-	 * Clients' sockets inherit it. Without (for want of CAP_NET_ADMIN) the
-	 * kernel sends nothing from an address that it does not have, and an
-	 * idle client would never learn that the VIP has left.
-	 */
-	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-	    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &one, sizeof(one));
-	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
-	    (l = evconnlistener_new(loop_base(cs->env.loop),
-	    clients_on_accept, cs, LEV_OPT_CLOSE_ON_FREE |
-	    LEV_OPT_CLOSE_ON_EXEC, CLIENTS_BACKLOG, fd)) == NULL) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return false;
-	}
-	evconnlistener_set_error_cb(l, clients_on_accept_error);
-	cs->listener[cs->listeners++] = l;
-	return true;
+	STATS_ADD(clients, 1);
+	e->client = client_new(&cs->env, fd, id, e);
+	cs->ops.moved(client_facts(e->client).conn, true, cs->ops.arg);
 }
 
 /*
@@ -374,19 +353,11 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 	return n;
 }
 
-static void
-clients_unlisten(struct clients *cs)
-{
-	while (cs->listeners > 0)
-		evconnlistener_free(cs->listener[--cs->listeners]);
-}
-
 void
 clients_finish(struct clients *cs)
 {
 	struct clients_entry *e, *next;
 
-	clients_unlisten(cs);
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
 		client_finish(e->client);
 }
@@ -416,11 +387,9 @@ clients_set_conf(struct clients *cs, const struct conf *conf)
 	const struct cmd *cmd;
 	size_t i, n = 0;
 
-	cs->max = (size_t)conf->maxclients;
 	cs->env.query_limit = (size_t)conf->client_query_limit;
 	cs->env.output_limit = (size_t)conf->client_output_limit;
 	cs->env.hold_timeout = conf->hold_timeout;
-	hold_set_limit(cs->env.hold, (size_t)conf->hold_memory);
 
 	for (i = 0; cmd_row(i) != NULL; i++)
 		continue;
@@ -439,17 +408,18 @@ clients_set_redis(struct clients *cs, const struct conn_addr redis[2])
 }
 
 struct clients *
-clients_new(struct loop *l, struct gate *g, const struct conf *conf)
+clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
+    const struct conf *conf, const struct clients_ops *ops)
 {
 	struct clients *cs = xcalloc(1, sizeof(*cs));
 
 	cs->env.loop = l;
 	cs->env.gate = g;
-	cs->env.hold = hold_new(l, &clients_hold_ops, 0);
+	cs->env.hold = hold_new(l, &clients_hold_ops, memory);
 	cs->env.answer = clients_answer;
 	cs->env.gone = clients_gone;
+	cs->ops = *ops;
 	TAILQ_INIT(&cs->all);
-	cs->accept_again = evtimer_new(loop_base(l), clients_accept_again, cs);
 	clients_set_conf(cs, conf);
 	gate_watch(g, clients_on_gate, cs);
 	return cs;
@@ -460,23 +430,15 @@ clients_free(struct clients *cs)
 {
 	struct clients_entry *e;
 
-	clients_unlisten(cs);
 	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
 		client_end(e->client, "Holdover stops");
-	event_free(cs->accept_again);
 	hold_free(cs->env.hold);
 	free(cs->env.deny);
 	free(cs);
 }
 
-size_t
-clients_count(const struct clients *cs)
-{
-	return cs->count;
-}
-
-struct hold *
-clients_hold(struct clients *cs)
+const struct hold *
+clients_hold(const struct clients *cs)
 {
 	return cs->env.hold;
 }

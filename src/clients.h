@@ -1,6 +1,7 @@
 /*
- * All clients of one thread: listening, counting, finding, showing, and
- * what happens to all of them at once.
+ * All clients of one thread: counting, finding, showing, and what happens
+ * to all of them at once. What is asked about the clients of all threads
+ * goes from one to the next as a round.
  */
 #ifndef CLIENTS_H
 #define CLIENTS_H
@@ -9,9 +10,38 @@
 #include "conf.h"
 
 struct clients;
+struct clients_round;
 
+/*
+ * A question to the clients of every thread: it visits them one after the
+ * other, each on its own thread, and comes home to the thread that sent it.
+ * Embedded in what it gathers; home() frees it. Rounds of one thread come
+ * home in the order in which they were sent.
+ */
+typedef void clients_visit_fn(struct clients *, struct clients_round *);
+struct clients_round {
+	clients_visit_fn	*visit;
+	void			(*home)(struct clients_round *);
+	/* of whoever carries it */
+	struct loop_message	 message;
+	struct loop		*home_loop;
+	void			*carrier;
+	size_t			 at;
+};
+
+/* What the clients of one thread need of those who know all threads. */
+struct clients_ops {
+	/* Carries it round, and home to that loop. */
+	void	(*round)(struct clients_round *, struct loop *home, void *arg);
+	/* A client has come, or gone. */
+	void	(*moved)(const struct conn *, bool came, void *arg);
+	void	*arg;
+};
+
+/* The gate is a replica. Everything but the conf outlives the clients. */
 struct clients	*clients_new(struct loop *, struct gate *,
-		    const struct conf *);
+		    struct hold_memory *, const struct conf *,
+		    const struct clients_ops *);
 void		 clients_free(struct clients *);
 void		 clients_set_conf(struct clients *, const struct conf *);
 
@@ -19,39 +49,31 @@ void		 clients_set_conf(struct clients *, const struct conf *);
 void		 clients_set_redis(struct clients *,
 		    const struct conn_addr redis[2]);
 
-/*
- * Listens on the address, whether this machine has it now or not
- * (IP_FREEBIND). False with errno.
- */
-bool	clients_listen(struct clients *, const struct conn_addr *) MUST_CHECK;
+/* Takes over a connected socket; the id is of no other client. */
+void		 clients_add(struct clients *, int fd, uint64_t id);
 
 /*
  * The VIP has left this machine: resets every client that came by it, with
  * the VIP as sender if the process may (CAP_NET_ADMIN), so that they notice
  * at once. Returns how many.
  */
-size_t	clients_farewell(struct clients *, const struct conn_addr *vip);
+size_t		 clients_farewell(struct clients *,
+		    const struct conn_addr *vip);
 
-/* Told of each client when it came, and when it has gone. */
-typedef void clients_moved_fn(const struct conn *, bool came, void *arg);
-void	clients_watch(struct clients *, clients_moved_fn *, void *arg);
-
-/*
- * Accepts nobody any more, and ends each client when what was sent for it
- * is answered; clients_count() says how many are left.
- */
-void	clients_finish(struct clients *);
+/* Ends each client when what was sent for it is answered. */
+void		 clients_finish(struct clients *);
 
 /*
  * Ends the client of that id (0: any) and that address (NULL: any). Returns
  * how many.
  */
-size_t	clients_kill(struct clients *, uint64_t id, const char *addr);
+size_t		 clients_kill(struct clients *, uint64_t id,
+		    const char *addr);
 
-size_t	clients_count(const struct clients *);
-struct hold	*clients_hold(struct clients *);
+/* For its report, which any thread may ask for. */
+const struct hold	*clients_hold(const struct clients *);
 
 /* Appends CLIENT LIST's lines. */
-void	clients_list(struct clients *, struct buf *out);
+void		 clients_list(struct clients *, struct buf *out);
 
 #endif

@@ -456,11 +456,20 @@ conf_load(const char *file, int argc, char *const *argv, char *why,
 	return NULL;
 }
 
+struct conf *
+conf_keep(struct conf *c)
+{
+	atomic_fetch_add(&c->kept, 1);
+	return c;
+}
+
 void
 conf_free(struct conf *c)
 {
 	size_t i;
 
+	if (atomic_fetch_sub(&c->kept, 1) > 0)
+		return;
 	for (i = 0; i < conf_nrows; i++)
 		switch (conf_rows[i].type) {
 		case CONF_STRING:

@@ -10,6 +10,7 @@
 #ifndef CONF_H
 #define CONF_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -43,6 +44,7 @@ struct conf {
 	CONF_T_##type field;
 #include "conf.def"
 #undef OPTION
+	_Atomic unsigned kept;	/* see conf_keep() */
 };
 
 enum conf_alone { CONF_ALONE_SERVE, CONF_ALONE_HOLD };	/* conf.alone */
@@ -56,6 +58,9 @@ enum conf_alone { CONF_ALONE_SERVE, CONF_ALONE_HOLD };	/* conf.alone */
 struct conf	*conf_load(const char *file, int argc, char *const *argv,
 		    char *why, size_t whysize);
 void		 conf_free(struct conf *);
+
+/* The same, once more: it is there until all who keep it have freed it. */
+struct conf	*conf_keep(struct conf *);
 
 /* Appends the whole as a file that conf_load() reads back the same. */
 void		 conf_print(const struct conf *, struct buf *);

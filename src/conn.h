@@ -13,10 +13,12 @@
 
 struct conn;
 
+#define CONN_ADDR_TEXT	(INET6_ADDRSTRLEN + 10)
+
 struct conn_addr {
 	struct sockaddr_storage	 sa;
 	socklen_t		 len;
-	char			 text[INET6_ADDRSTRLEN + 10];	/* host:port */
+	char			 text[CONN_ADDR_TEXT];	/* host:port */
 };
 
 /*

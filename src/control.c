@@ -192,7 +192,8 @@ control_see(struct control *c)
 	control_note_sleep(c, now);
 	f->now_ms = control_ms(now);
 	f->holder = control_holder(c);
-	f->drained = gate_writes_in_flight(c->gate) == 0;
+	f->applied = gate_applied(c->gate);
+	f->drained = gate_drained(c->gate);
 	for (s = SIDE_A; s <= SIDE_B; s++)
 		control_see_redis(c, s, now);
 	control_see_peer(c, now);
@@ -214,7 +215,7 @@ control_sample(struct control *c, enum side s)
 		return;
 	c->sample[c->samples++ % CONTROL_SAMPLES] = (struct control_sample){
 	    s, i->offset, c->acked_before };
-	c->acked_before = stats.writes_acked;
+	c->acked_before = stats_sum().writes_acked;
 }
 
 /* Writes acknowledged here that a copy which ends at that offset may lack. */
@@ -222,14 +223,15 @@ static uint64_t
 control_lost_writes(const struct control *c, enum side from, long long end)
 {
 	const struct control_sample *s;
+	uint64_t acked = stats_sum().writes_acked;
 	unsigned i;
 
 	for (i = 0; i < c->samples && i < CONTROL_SAMPLES; i++) {
 		s = &c->sample[(c->samples - 1 - i) % CONTROL_SAMPLES];
 		if (s->side == from && s->offset <= end)
-			return stats.writes_acked - s->acked;
+			return acked - s->acked;
 	}
-	return stats.writes_acked;
+	return acked;
 }
 
 static void
@@ -293,13 +295,14 @@ control_count_own(struct control *c, enum side from)
 static void
 control_count_switch(struct control *c)
 {
-	struct hold_report held = hold_report(c->hold);
+	struct hold_report held;
 
 	if (!c->sw_open)
 		return;
+	held = c->ops.hold_report(c->ops.arg);
 	c->sw[0].held = held.requests;
 	c->sw[0].longest_us = held.longest_us;
-	c->sw[0].in_doubt = stats.in_doubt - c->doubt_before;
+	c->sw[0].in_doubt = stats_sum().in_doubt - c->doubt_before;
 }
 
 /* The gate was set: notes when it closed, and what an opening ends. */
@@ -309,11 +312,9 @@ control_note_gate(struct control *c, const struct gate_order *was)
 	const struct gate_order *o = gate_order(c->gate);
 
 	if (was->state == GATE_OPEN && o->state != GATE_OPEN) {
-		control_count_switch(c);
 		c->sw_open = false;
 		c->closed_at = mono_now();
-		c->doubt_before = stats.in_doubt;
-		hold_report_reset(c->hold);
+		c->doubt_before = stats_sum().in_doubt;
 	}
 	if (o->state != GATE_OPEN)
 		return;
@@ -326,20 +327,28 @@ control_note_gate(struct control *c, const struct gate_order *was)
 
 /* ---- the gate ---- */
 
+/* Its closing ends what the holds report of the last switch. */
 static void
-control_set_gate(struct control *c)
+control_set_gate_to(struct control *c, const struct gate_order *o)
 {
 	struct gate_order was = *gate_order(c->gate);
 
-	gate_renew(c->gate, (struct mono){ c->node.lease_ms * 1000 });
-	gate_set(c->gate, &c->node.gate);
+	if (o->state != GATE_OPEN)
+		control_count_switch(c);
+	gate_set(c->gate, o);
 	control_note_gate(c, &was);
+}
+
+static void
+control_set_gate(struct control *c)
+{
+	gate_renew(c->gate, (struct mono){ c->node.lease_ms * 1000 });
+	control_set_gate_to(c, &c->node.gate);
 }
 
 static void
 control_standalone_look(struct control *c)
 {
-	struct gate_order was = *gate_order(c->gate);
 	enum redis_link link = redis_link(c->redis[SIDE_A]);
 	bool up = link == REDIS_DENIED || (link == REDIS_LINKED &&
 	    !redis_info(c->redis[SIDE_A])->loading);
@@ -348,8 +357,7 @@ control_standalone_look(struct control *c)
 	    .trusted = SIDE_BIT(SIDE_A) };
 
 	gate_renew_forever(c->gate);
-	gate_set(c->gate, &o);
-	control_note_gate(c, &was);
+	control_set_gate_to(c, &o);
 }
 
 /* ---- messages ---- */
@@ -366,8 +374,8 @@ control_fill_beat(const struct control *c, struct msg *m)
 	m->leads = node_leads(n);
 	m->gate = n->gate;
 	m->gate_seq = n->gate_seq;
-	m->applied = n->gate_seq;
-	m->drained = gate_writes_in_flight(c->gate) == 0;
+	m->applied = gate_applied(c->gate) ? n->gate_seq : 0;
+	m->drained = gate_drained(c->gate);
 	m->serving = gate_order(c->gate)->state >= GATE_HOLD_WRITES;
 	m->fit = c->vip.state != VIP_UNFIT;
 	m->vrrp = c->vrrp == NULL ? VRRP_UNKNOWN : control_holder(c) ?
@@ -387,6 +395,7 @@ static bool
 control_beat_differs(const struct msg *a, const struct msg *b)
 {
 	return a->leads != b->leads || a->gate_seq != b->gate_seq ||
+	    a->applied != b->applied ||
 	    a->serving != b->serving || a->vrrp != b->vrrp ||
 	    a->fit != b->fit || strcmp(a->text, b->text) != 0 ||
 	    memcmp(a->sees, b->sees, sizeof(a->sees)) != 0 ||
@@ -887,7 +896,7 @@ control_start(struct control *c, char *why, size_t whysize)
 
 struct control *
 control_new(struct loop *l, const struct conf *conf, struct gate *g,
-    struct hold *h, struct epoch_store *store,
+    struct epoch_store *store,
     const struct control_ops *ops, char *why, size_t whysize)
 {
 	struct control *c = xcalloc(1, sizeof(*c));
@@ -898,7 +907,6 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->loop = l;
 	c->conf = conf;
 	c->gate = g;
-	c->hold = h;
 	c->store = store;
 	c->ops = *ops;
 	c->standalone = conf->peer == NULL;
@@ -920,7 +928,7 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 		return NULL;
 	}
 	gate_on_report(g, control_on_report, c);
-	gate_on_drained(g, control_on_poke, c);
+	gate_on_progress(g, control_on_poke, c);
 	control_poke(c);
 	return c;
 }
@@ -932,7 +940,7 @@ control_free(struct control *c)
 	enum side s;
 
 	gate_on_report(c->gate, NULL, NULL);
-	gate_on_drained(c->gate, NULL, NULL);
+	gate_on_progress(c->gate, NULL, NULL);
 	control_salvage_end(c);
 	for (s = SIDE_A; s <= SIDE_B; s++) {
 		c->order_seq[s]++;	/* no order counts any more */

@@ -27,6 +27,8 @@ struct control;
 struct control_ops {
 	/* The VIP has left: say goodbye to those who came by it. */
 	void	(*let_go)(void *arg);
+	/* What waited since the gate closed, at all workers. */
+	struct hold_report (*hold_report)(void *arg);
 	void	*arg;
 };
 
@@ -70,7 +72,7 @@ struct control_view {
  * why says what, for an operator. store may be NULL without a peer.
  */
 struct control	*control_new(struct loop *, const struct conf *,
-		    struct gate *, struct hold *, struct epoch_store *,
+		    struct gate *, struct epoch_store *,
 		    const struct control_ops *, char *why, size_t whysize);
 void		 control_free(struct control *);
 /* A new configuration is in force; it outlives its use here. */

@@ -53,7 +53,6 @@ struct control {
 	struct loop		*loop;
 	const struct conf	*conf;
 	struct gate		*gate;
-	struct hold		*hold;
 	struct epoch_store	*store;
 	struct control_ops	 ops;
 	enum side		 me;

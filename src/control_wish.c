@@ -9,6 +9,7 @@
 
 #include "control_priv.h"
 #include "log.h"
+#include "stats.h"
 
 /* An order that is not done by then has failed, whatever became of it. */
 #define CONTROL_WISH_MS		15000
@@ -78,7 +79,7 @@ control_vip_facts(const struct control *c, struct vip_facts *f)
 		.holder = n->facts.holder,
 		.serving = gate_order(c->gate)->state >= GATE_HOLD_WRITES,
 		.fresh = node_is_fresh(n, n->conf.me),
-		.idle = gate_in_flight(c->gate) == 0,
+		.idle = stats_sum().in_flight == 0,
 		.peer_ready = p->health == NODE_UP && p->serving &&
 		    (c->heard.vrrp == VRRP_MASTER ||
 		    c->heard.vrrp == VRRP_BACKUP),

@@ -1,23 +1,36 @@
 #include "gate.h"
 
+#include <sys/queue.h>
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
+#include "stats.h"
 
 #define GATE_WATCHERS	4
 
 struct gate {
+	struct gate		*master;	/* its own, for the master */
 	struct gate_order	 order;
-	struct mono		 lease;
 	enum gate_state		 pause;
+
+	/* Of the master, written on its thread, read on all. */
+	_Atomic int64_t		 lease;		/* us */
+	_Atomic uint64_t	 number;	/* of the newest change */
 	struct mono		 pause_until;
+	TAILQ_HEAD(, gate)	 replicas;
+
+	/* Numbers of changes; a replica's are read on the master's thread. */
+	_Atomic uint64_t	 applied;
+	_Atomic uint64_t	 drained;	/* 0: not */
 	size_t			 in_flight;
 	size_t			 writes;	/* of in_flight */
+	TAILQ_ENTRY(gate)	 link;
 
-	gate_drained_fn		*drained_fn;
-	void			*drained_arg;
+	gate_progress_fn	*progress_fn;
+	void			*progress_arg;
 	gate_report_fn		*report_fn;
 	void			*report_arg;
 	struct {
@@ -62,24 +75,31 @@ static const char *const gate_state_names[] = {
 };
 
 struct gate *
-gate_new(void)
+gate_new(struct gate *master)
 {
 	struct gate *g = xcalloc(1, sizeof(*g));
 
+	g->master = master != NULL ? master : g;
 	g->order.state = GATE_CLOSED;
 	g->order.reads = g->order.writes = SIDE_NONE;
 	g->pause = GATE_OPEN;
+	TAILQ_INIT(&g->replicas);
+	if (master != NULL)
+		TAILQ_INSERT_TAIL(&master->replicas, g, link);
 	return g;
 }
 
 void
 gate_free(struct gate *g)
 {
+	assert(TAILQ_EMPTY(&g->replicas));
+	if (g->master != g)
+		TAILQ_REMOVE(&g->master->replicas, g, link);
 	free(g);
 }
 
 static void
-gate_changed(struct gate *g)
+gate_tell(struct gate *g)
 {
 	size_t i;
 
@@ -87,13 +107,13 @@ gate_changed(struct gate *g)
 		g->watch[i].fn(g->watch[i].arg);
 }
 
-/* Tells that writes are drained, if they are held and none is in flight. */
+/* ---- the master ---- */
+
 static void
-gate_check_drained(struct gate *g)
+gate_changed(struct gate *g)
 {
-	if (g->writes == 0 && g->order.state < GATE_OPEN &&
-	    g->drained_fn != NULL)
-		g->drained_fn(g->drained_arg);
+	atomic_store(&g->applied, atomic_fetch_add(&g->number, 1) + 1);
+	gate_tell(g);
 }
 
 void
@@ -110,19 +130,23 @@ gate_set(struct gate *g, const struct gate_order *o)
 		    gate_state_name(o->state), gate_state_name(was->state));
 	g->order = *o;
 	gate_changed(g);
-	gate_check_drained(g);
 }
 
+/*
+ * A replica that found the old lease over did so before this store, hence
+ * by a clock that is not later than the one read after it.
+ */
 void
 gate_renew(struct gate *g, struct mono until)
 {
-	struct mono now = mono_now();
-	bool lapsed = mono_before(g->lease, now);
+	int64_t was = atomic_load(&g->lease);
+	struct mono now;
 
-	if (!mono_before(g->lease, until))
+	if (until.us <= was)
 		return;
-	g->lease = until;
-	if (lapsed && mono_before(now, until))
+	atomic_store(&g->lease, until.us);
+	now = mono_now();
+	if (was <= now.us && mono_before(now, until))
 		gate_changed(g);
 }
 
@@ -140,6 +164,35 @@ gate_pause(struct gate *g, enum gate_state state, struct mono until)
 	gate_changed(g);
 }
 
+struct gate_news
+gate_news(const struct gate *g)
+{
+	return (struct gate_news){ .number = atomic_load(&g->number),
+	    .order = g->order, .pause = g->pause };
+}
+
+bool
+gate_applied(const struct gate *g)
+{
+	const struct gate *r;
+
+	TAILQ_FOREACH(r, &g->replicas, link)
+		if (atomic_load(&r->applied) != atomic_load(&g->number))
+			return false;
+	return true;
+}
+
+bool
+gate_drained(const struct gate *g)
+{
+	const struct gate *r;
+
+	TAILQ_FOREACH(r, &g->replicas, link)
+		if (atomic_load(&r->drained) != atomic_load(&g->number))
+			return false;
+	return true;
+}
+
 void
 gate_tick(struct gate *g, struct mono now)
 {
@@ -155,10 +208,65 @@ gate_paused(const struct gate *g)
 	return g->pause != GATE_OPEN;
 }
 
+/* ---- a replica ---- */
+
+/*
+ * While writes are held none is sent, so once there is none in flight this
+ * stays true until the next change is applied.
+ */
+static bool
+gate_check_drained(struct gate *g)
+{
+	if (g->writes > 0 || g->order.state >= GATE_OPEN)
+		return false;
+	atomic_store(&g->drained, atomic_load(&g->applied));
+	return true;
+}
+
+void
+gate_apply(struct gate *g, const struct gate_news *n)
+{
+	g->order = n->order;
+	g->pause = n->pause;
+	atomic_store(&g->applied, n->number);
+	gate_check_drained(g);
+	gate_progress(g);
+	gate_tell(g);
+}
+
+void
+gate_sent(struct gate *g, bool write)
+{
+	g->in_flight++;
+	g->writes += write;
+	STATS_ADD(in_flight, 1);
+	STATS_ADD(writes_in_flight, write);
+}
+
+void
+gate_done(struct gate *g, bool write)
+{
+	assert(g->in_flight > 0 && g->writes >= write);
+	g->in_flight--;
+	g->writes -= write;
+	STATS_ADD(in_flight, -1);
+	STATS_ADD(writes_in_flight, -write);
+	if (write && gate_check_drained(g))
+		gate_progress(g);
+}
+
+/* ---- both ---- */
+
+static struct mono
+gate_lease(const struct gate *g)
+{
+	return (struct mono){ atomic_load(&g->master->lease) };
+}
+
 enum gate_state
 gate_state(const struct gate *g, struct mono now)
 {
-	if (!mono_before(now, g->lease))
+	if (!mono_before(now, gate_lease(g)))
 		return GATE_CLOSED;
 	return g->pause < g->order.state ? g->pause : g->order.state;
 }
@@ -224,44 +332,23 @@ gate_ask(const struct gate *g, enum cmd_class class, struct mono now,
 bool
 gate_may_release(const struct gate *g, enum side from, struct mono now)
 {
-	return (g->order.trusted & SIDE_BIT(from)) != 0 &&
-	    mono_before(now, g->lease);
+	return atomic_load(&g->applied) == atomic_load(&g->master->number) &&
+	    (g->order.trusted & SIDE_BIT(from)) != 0 &&
+	    mono_before(now, gate_lease(g));
 }
 
 void
-gate_sent(struct gate *g, bool write)
+gate_on_progress(struct gate *g, gate_progress_fn *fn, void *arg)
 {
-	g->in_flight++;
-	g->writes += write;
+	g->progress_fn = fn;
+	g->progress_arg = arg;
 }
 
 void
-gate_done(struct gate *g, bool write)
+gate_progress(struct gate *g)
 {
-	assert(g->in_flight > 0 && g->writes >= write);
-	g->in_flight--;
-	g->writes -= write;
-	if (write)
-		gate_check_drained(g);
-}
-
-size_t
-gate_writes_in_flight(const struct gate *g)
-{
-	return g->writes;
-}
-
-size_t
-gate_in_flight(const struct gate *g)
-{
-	return g->in_flight;
-}
-
-void
-gate_on_drained(struct gate *g, gate_drained_fn *fn, void *arg)
-{
-	g->drained_fn = fn;
-	g->drained_arg = arg;
+	if (g->progress_fn != NULL)
+		g->progress_fn(g->progress_arg);
 }
 
 void

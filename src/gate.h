@@ -5,6 +5,17 @@
  * names the other. Three things narrow it, and the strictest counts: what
  * control says, an operator's PAUSE, and the lease: a gate whose lease ran
  * out is closed, so that a process that was frozen answers nothing stale.
+ *
+ * Control has the master, and each thread that serves clients a replica of
+ * its own, which learns by messages of what the master was told:
+ *
+ *	master:   set, pause, renew ------> watchers: post gate_news()
+ *	replica:  gate_apply(news) -------> watchers: let clients go on
+ *	          applied, drained, seen -> on_progress, on_report
+ *
+ * Each change has a number. A replica that has not applied the newest one
+ * releases no reply, so it need not be waited for before others go on. The
+ * lease is one atomic that all read.
  */
 #ifndef GATE_H
 #define GATE_H
@@ -44,10 +55,23 @@ struct gate_order {
 					 * connection to any other is cut */
 };
 
+/* What a replica is told. */
+struct gate_news {
+	uint64_t		 number;
+	struct gate_order	 order;
+	enum gate_state		 pause;
+};
+
 struct gate;
 
-struct gate	*gate_new(void);
+/*
+ * A replica of that master, or with NULL a master. Both are made, and
+ * freed, on the master's thread while no other uses them; the master last.
+ */
+struct gate	*gate_new(struct gate *master);
 void		 gate_free(struct gate *);
+
+/* ---- for the master's thread ---- */
 
 /* Sets the order and tells the watchers, if it differs from the last. */
 void	gate_set(struct gate *, const struct gate_order *);
@@ -67,6 +91,22 @@ void	gate_pause(struct gate *, enum gate_state, struct mono until);
 
 /* Ends a pause whose time is over. Call it a few times a second. */
 void	gate_tick(struct gate *, struct mono now);
+
+struct gate_news	gate_news(const struct gate *);
+
+/*
+ * Have all replicas applied the newest change? And are they drained: it
+ * holds writes, and no write is in flight at any of them?
+ */
+bool		gate_applied(const struct gate *);
+bool		gate_drained(const struct gate *);
+
+/* ---- for a replica's thread ---- */
+
+/* Tells on_progress and the watchers. */
+void	gate_apply(struct gate *, const struct gate_news *);
+
+/* ---- for both ---- */
 
 /* What holds now, everything considered. */
 enum gate_state	gate_state(const struct gate *, struct mono now);
@@ -93,18 +133,24 @@ enum gate_verdict	gate_ask(const struct gate *, enum cmd_class,
 bool	gate_may_release(const struct gate *, enum side, struct mono now);
 
 /*
- * What is in flight: requests about keys that were sent to a Redis and not
- * answered, and the writes among them. When the last write is answered
- * while writes are held, the drained function is called.
+ * What is in flight here: requests about keys that were sent to a Redis and
+ * not answered, and the writes among them.
  */
 void	gate_sent(struct gate *, bool write);
 void	gate_done(struct gate *, bool write);
-size_t	gate_writes_in_flight(const struct gate *);
-size_t	gate_in_flight(const struct gate *);
-typedef void gate_drained_fn(void *arg);
-void	gate_on_drained(struct gate *, gate_drained_fn *, void *arg);
 
-/* What the data plane noticed about a Redis, told to control at once. */
+/*
+ * A replica has applied a change, or has drained: called on its thread, so
+ * that the master's can be told, and there handed on by gate_progress().
+ */
+typedef void gate_progress_fn(void *arg);
+void	gate_on_progress(struct gate *, gate_progress_fn *, void *arg);
+void	gate_progress(struct gate *);
+
+/*
+ * What the data plane noticed about a Redis, told to control at once: by a
+ * replica on its thread, by the master on control's.
+ */
 enum gate_evidence { GATE_REFUSED, GATE_LOST, GATE_BOUNCED };
 typedef void gate_report_fn(enum side, enum gate_evidence, void *arg);
 void	gate_on_report(struct gate *, gate_report_fn *, void *arg);

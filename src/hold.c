@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "log.h"
+#include "stats.h"
 
 /* Waiters that go on in one turn of the loop. */
 #define HOLD_A_TURN	512
@@ -24,8 +25,9 @@ struct hold {
 	/* from the front, this release */
 	size_t				 to_go;
 	size_t				 bytes;
-	size_t				 max_bytes;
-	struct hold_report		 report;
+	struct hold_memory		*memory;
+	_Atomic uint64_t		 went_on;	/* see hold_report() */
+	_Atomic int64_t			 longest_us;
 };
 
 static void
@@ -69,13 +71,13 @@ hold_on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 struct hold *
-hold_new(struct loop *l, const struct hold_ops *ops, size_t max_bytes)
+hold_new(struct loop *l, const struct hold_ops *ops, struct hold_memory *m)
 {
 	struct hold *h = xcalloc(1, sizeof(*h));
 
 	h->loop = l;
 	h->ops = ops;
-	h->max_bytes = max_bytes;
+	h->memory = m;
 	TAILQ_INIT(&h->queue);
 	h->tick = event_new(loop_base(l), -1, EV_PERSIST, hold_on_tick, h);
 	h->more = event_new(loop_base(l), -1, 0, hold_on_more, h);
@@ -87,16 +89,10 @@ hold_new(struct loop *l, const struct hold_ops *ops, size_t max_bytes)
 void
 hold_free(struct hold *h)
 {
-	assert(h->waiting == 0);
+	assert(h->waiting == 0 && h->bytes == 0);
 	event_free(h->tick);
 	event_free(h->more);
 	free(h);
-}
-
-void
-hold_set_limit(struct hold *h, size_t max_bytes)
-{
-	h->max_bytes = max_bytes;
 }
 
 void
@@ -108,6 +104,7 @@ hold_add(struct hold *h, struct hold_waiter *w)
 		return;
 	w->waiting = true;
 	TAILQ_INSERT_TAIL(&h->queue, w, link);
+	STATS_ADD(waiting, 1);
 	if (h->waiting++ == 0)
 		event_add(h->tick, &tick);
 }
@@ -120,6 +117,7 @@ hold_remove(struct hold *h, struct hold_waiter *w)
 	w->waiting = false;
 	TAILQ_REMOVE(&h->queue, w, link);
 	h->waiting--;
+	STATS_ADD(waiting, -1);
 }
 
 void
@@ -134,26 +132,29 @@ hold_release(struct hold *h)
 void
 hold_take(struct hold *h, size_t n)
 {
+	if (n == 0)
+		return;
 	h->bytes += n;
+	atomic_fetch_add(&h->memory->used, n);
+	STATS_ADD(waiting_bytes, n);
 }
 
 void
 hold_give(struct hold *h, size_t n)
 {
 	assert(h->bytes >= n);
+	if (n == 0)
+		return;
 	h->bytes -= n;
+	atomic_fetch_sub(&h->memory->used, n);
+	STATS_ADD(waiting_bytes, -(int64_t)n);
 }
 
 bool
 hold_full(const struct hold *h)
 {
-	return h->bytes >= h->max_bytes;
-}
-
-size_t
-hold_bytes(const struct hold *h)
-{
-	return h->bytes;
+	return atomic_load(&h->memory->used) >=
+	    atomic_load(&h->memory->limit);
 }
 
 size_t
@@ -165,19 +166,21 @@ hold_waiting(const struct hold *h)
 void
 hold_waited(struct hold *h, int64_t us)
 {
-	h->report.requests++;
-	if (us > h->report.longest_us)
-		h->report.longest_us = us;
+	atomic_fetch_add(&h->went_on, 1);
+	if (us > atomic_load(&h->longest_us))
+		atomic_store(&h->longest_us, us);
 }
 
 struct hold_report
 hold_report(const struct hold *h)
 {
-	return h->report;
+	return (struct hold_report){ .requests = atomic_load(&h->went_on),
+	    .longest_us = atomic_load(&h->longest_us) };
 }
 
 void
 hold_report_reset(struct hold *h)
 {
-	h->report = (struct hold_report){ 0, 0 };
+	atomic_store(&h->went_on, 0);
+	atomic_store(&h->longest_us, 0);
 }

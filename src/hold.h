@@ -10,9 +10,17 @@
 #ifndef HOLD_H
 #define HOLD_H
 
+#include <stdatomic.h>
+
 #include "loop.h"
 
 struct hold;
+
+/* Memory for what waits, of all threads together: see hold_full(). */
+struct hold_memory {
+	_Atomic size_t	used;
+	_Atomic size_t	limit;
+};
 
 struct hold_waiter {
 	TAILQ_ENTRY(hold_waiter)	 link;
@@ -30,11 +38,10 @@ struct hold_ops {
 	void	(*expire)(void *arg, struct mono now);
 };
 
-/* max_bytes is what hold_full() compares with. */
+/* The memory outlives all that share it. */
 struct hold	*hold_new(struct loop *, const struct hold_ops *,
-		    size_t max_bytes);
+		    struct hold_memory *);
 void		 hold_free(struct hold *);
-void		 hold_set_limit(struct hold *, size_t max_bytes);
 
 /* Both do nothing when it is (is not) waiting already. */
 void		 hold_add(struct hold *, struct hold_waiter *);
@@ -47,13 +54,15 @@ void		 hold_release(struct hold *);
 void		 hold_take(struct hold *, size_t);
 void		 hold_give(struct hold *, size_t);
 bool		 hold_full(const struct hold *);
-size_t		 hold_bytes(const struct hold *);
 size_t		 hold_waiting(const struct hold *);
 
 /* How long a request waited, told when it went on; for the switch's log. */
 void		 hold_waited(struct hold *, int64_t us);
 
-/* What went on since the last hold_report_reset(). */
+/*
+ * What went on since the last hold_report_reset(). Any thread may ask for
+ * the report.
+ */
 struct hold_report {
 	uint64_t	 requests;
 	int64_t		 longest_us;

@@ -15,6 +15,7 @@
 #include "admin.h"
 #include "log.h"
 #include "service.h"
+#include "stats.h"
 
 /* A handover at the end may take that long; then it ends all the same. */
 #define MAIN_HANDOVER_MS	5000
@@ -37,7 +38,7 @@ struct main {
 	struct conn_addr	 vip;		/* len 0: none */
 	struct gate		*gate;
 	struct epoch_store	*store;
-	struct clients		*clients;
+	struct workers		*workers;
 	struct control		*control;
 	struct admin		*admin;
 	struct event		*on_signal[3];
@@ -75,7 +76,7 @@ main_next(struct main *m, enum main_state state, int64_t ms)
 static void
 main_drain(struct main *m)
 {
-	clients_finish(m->clients);
+	workers_finish(m->workers);
 	m->drain_until = mono_add_ms(mono_now(), m->conf->drain_timeout);
 	main_next(m, MAIN_DRAINING, MAIN_LOOK_MS);
 }
@@ -94,7 +95,7 @@ static void
 main_on_step(evutil_socket_t fd, short what, void *arg)
 {
 	struct main *m = arg;
-	size_t left = clients_count(m->clients);
+	size_t left = workers_clients(m->workers);
 	struct timeval soon = { 0, 50 * 1000 };
 
 	(void)fd;
@@ -215,14 +216,14 @@ main_raise_limits(const struct conf *f)
 
 /* A new configuration: every part that can follow does. */
 static void
-main_on_settings(const struct conf *conf, void *arg)
+main_on_settings(struct conf *conf, void *arg)
 {
 	struct main *m = arg;
 
 	m->conf = conf;
 	log_set_level((enum log_level)conf->log_level);
 	main_raise_limits(conf);
-	clients_set_conf(m->clients, conf);
+	workers_set_conf(m->workers, conf);
 	control_set_conf(m->control, conf);
 }
 
@@ -230,24 +231,28 @@ static void
 main_on_let_go(void *arg)
 {
 	struct main *m = arg;
-	size_t n = clients_farewell(m->clients, &m->vip);
 
-	if (n > 0)
-		log_info("clients: the VIP has left, %zu closed", n);
+	workers_farewell(m->workers, &m->vip);
 }
 
 /* Those who come by the VIP are told to control, and those who left. */
 static void
-main_on_client(const struct conn *conn, bool came, void *arg)
+main_on_client(const char *peer, bool came, void *arg)
 {
 	struct main *m = arg;
 
-	if (strcmp(conn_local(conn)->text, m->vip.text) != 0)
-		return;
 	if (came)
-		control_client_came(m->control, conn_peer(conn)->text);
+		control_client_came(m->control, peer);
 	else
-		control_client_left(m->control, conn_peer(conn)->text);
+		control_client_left(m->control, peer);
+}
+
+static struct hold_report
+main_hold_report(void *arg)
+{
+	const struct main *m = arg;
+
+	return workers_hold_report(m->workers);
 }
 
 static bool
@@ -257,7 +262,7 @@ main_listen_at(struct main *m, const char *host, struct conn_addr *a,
 	const char *reason = NULL;
 
 	if (conn_resolve(host, (int)m->conf->port, a, &reason) &&
-	    clients_listen(m->clients, a))
+	    workers_listen(m->workers, a))
 		return true;
 	snprintf(why, whysize, "cannot listen for clients at %s port %lld: "
 	    "%s%s", host, m->conf->port, reason != NULL ? reason :
@@ -286,26 +291,31 @@ main_listen(struct main *m, char *why, size_t whysize)
 static bool
 main_start(struct main *m, char *why, size_t whysize)
 {
-	struct control_ops ops = { .let_go = main_on_let_go, .arg = m };
+	struct control_ops ops = { .let_go = main_on_let_go,
+	    .hold_report = main_hold_report, .arg = m };
 	struct admin_env env = { .loop = m->loop,
 	    .settings = m->settings, .gate = m->gate,
 	    .shutdown = main_end, .arg = m };
 
-	m->clients = clients_new(m->loop, m->gate, m->conf);
+	m->workers = workers_new(m->loop, m->gate, m->conf);
 	if (m->conf->peer != NULL && (m->store = epoch_open(
 	    m->conf->state_dir, why, whysize)) == NULL)
 		return false;
-	m->control = control_new(m->loop, m->conf, m->gate,
-	    clients_hold(m->clients), m->store, &ops, why, whysize);
+	m->control = control_new(m->loop, m->conf, m->gate, m->store, &ops,
+	    why, whysize);
 	if (m->control == NULL)
 		return false;
-	clients_watch(m->clients, main_on_client, m);
-	clients_set_redis(m->clients, control_redis_addrs(m->control));
-	env.clients = m->clients;
+	workers_set_redis(m->workers, control_redis_addrs(m->control));
+	env.workers = m->workers;
 	env.control = m->control;
 	m->admin = admin_new(&env, why, whysize);
 	settings_watch(m->settings, main_on_settings, m);
-	return m->admin != NULL && main_listen(m, why, whysize);
+	if (m->admin == NULL || !main_listen(m, why, whysize))
+		return false;
+	if (m->vip.len > 0)
+		workers_watch(m->workers, &m->vip, main_on_client, m);
+	workers_start(m->workers);
+	return true;
 }
 
 static void
@@ -333,12 +343,14 @@ main_free(struct main *m)
 {
 	size_t i;
 
+	if (m->workers != NULL)
+		workers_stop(m->workers);
 	if (m->admin != NULL)
 		admin_free(m->admin);
 	if (m->control != NULL)
 		control_free(m->control);
-	if (m->clients != NULL)
-		clients_free(m->clients);
+	if (m->workers != NULL)
+		workers_free(m->workers);
 	loop_free(m->loop);
 	if (m->store != NULL)
 		epoch_close(m->store);
@@ -366,7 +378,8 @@ main_run(struct settings *settings)
 	if (m.base == NULL)
 		fatalx("main: libevent cannot start");
 	m.loop = loop_new(m.base);
-	m.gate = gate_new();
+	m.gate = gate_new(NULL);
+	stats_join();
 	main_raise_limits(conf);
 	main_signals(&m);
 	if (main_start(&m, why, sizeof(why))) {

@@ -106,7 +106,8 @@ struct node_peer {
 struct node_facts {
 	int64_t			 now_ms;	/* CLOCK_BOOTTIME */
 	bool			 holder;	/* VRRP state MASTER here */
-	bool			 drained;	/* no write in flight here */
+	bool			 applied;	/* gate's last order, here */
+	bool			 drained;	/* and no write is in flight */
 	struct node_redis	 redis[2];
 	struct node_peer	 peer;
 };

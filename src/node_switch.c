@@ -142,8 +142,9 @@ node_flip_look(struct node *n, enum side side)
 	struct record *next;
 
 	(void)side;
-	if (n->facts.peer.health == NODE_UP &&
-	    n->facts.peer.applied != n->gate_seq && n->deadline_ms != 0)
+	if (n->deadline_ms != 0 && (!n->facts.applied ||
+	    (n->facts.peer.health == NODE_UP &&
+	    n->facts.peer.applied != n->gate_seq)))
 		return NODE_SW_FLIP;
 	next = node_commit_next(n);
 	next->primary = to;

@@ -22,8 +22,11 @@ void		 settings_free(struct settings *);
 /* Valid until the next change. */
 const struct conf *settings_conf(const struct settings *);
 
-/* Told of each change; the old one is freed afterwards. One watcher. */
-typedef void settings_fn(const struct conf *, void *arg);
+/*
+ * Told of each change, with the new one, which may be kept (conf_keep());
+ * the old one is freed afterwards. One watcher.
+ */
+typedef void settings_fn(struct conf *, void *arg);
 void	settings_watch(struct settings *, settings_fn *, void *arg);
 
 /*

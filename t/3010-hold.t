@@ -1,5 +1,6 @@
 # Commands that come while the gate holds must wait: not fail, not overtake
 # one another, not run when their client has left. PAUSE closes the gate.
+# The order among clients is that of one worker.
 use strict;
 use warnings;
 use Test::More;
@@ -9,7 +10,7 @@ use T::Redis;
 
 my $redis = T::Redis->new;
 my $proxy = T::Proxy->new(redis => $redis, conf =>
-    "hold-timeout 60s\nhold-memory 1mb\n")->open;
+    "workers 1\nhold-timeout 60s\nhold-memory 1mb\n")->open;
 my $direct = $redis->connect;
 my ($w, $r) = ($proxy->connect, $proxy->connect);
 

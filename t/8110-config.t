@@ -104,7 +104,7 @@ for ("hold-timeout never\n", "nonsense 1\n", "maxclients\n",
 	    "a bad file is refused, with its line: $_");
 	is_deeply({ config('*') }, \%good, 'and nothing changed');
 }
-write_file($file, "$good\nhold-timeout 900ms\nport 7000\nworkers 1\n"
+write_file($file, "$good\nhold-timeout 900ms\nport 7000\nworkers 0\n"
     . "admin-unixsocket /tmp/x\nmaxclients 50\n");
 is($admin->command('RELOAD'), 'OK, but these need a restart: port, '
     . 'admin-unixsocket', 'RELOAD names what needs a restart');

@@ -10,7 +10,7 @@
 #define FOREVER		((struct mono){ INT64_MAX })
 
 static struct mono now;
-static unsigned changes, drains, reports;
+static unsigned changes, progress, reports;
 
 static void
 count(void *arg)
@@ -30,7 +30,7 @@ gate_with(enum gate_state state)
 {
 	struct gate_order o = { .state = state, .reads = SIDE_A,
 	    .writes = SIDE_B, .alive = 3, .trusted = SIDE_BIT(SIDE_B) };
-	struct gate *g = gate_new();
+	struct gate *g = gate_new(NULL);
 
 	gate_renew_forever(g);
 	gate_set(g, &o);
@@ -105,7 +105,7 @@ test_lease(void)
 {
 	struct gate_order o = { .state = GATE_OPEN, .reads = SIDE_A,
 	    .writes = SIDE_A, .alive = 1, .trusted = 1 };
-	struct gate *g = gate_new();
+	struct gate *g = gate_new(NULL);
 
 	is_int(gate_state(g, now), GATE_CLOSED, "a new gate is closed");
 	gate_set(g, &o);
@@ -153,31 +153,87 @@ test_pause(void)
 	gate_free(g);
 }
 
+/* The master's news, as messages would bring them. */
+static void
+tell(struct gate *replica, const struct gate *master)
+{
+	struct gate_news n = gate_news(master);
+
+	gate_apply(replica, &n);
+}
+
+static void
+test_replicas(void)
+{
+	struct gate *g = gate_with(GATE_CLOSED), *a = gate_new(g),
+	    *b = gate_new(g);
+	struct gate_order o = *gate_order(g);
+	struct gate_news old;
+
+	ok(!gate_applied(g), "a new replica has to be told");
+	is_int(gate_state(a, now), GATE_CLOSED, "until then it is closed");
+	o.state = GATE_OPEN;
+	gate_set(g, &o);
+	changes = progress = 0;
+	gate_on_progress(a, count, &progress);
+	gate_watch(a, count, &changes);
+	tell(a, g);
+	ok(progress == 1 && changes == 1, "what it applies is told");
+	ok(!gate_applied(g), "one of two has applied");
+	tell(b, g);
+	ok(gate_applied(g) && !gate_drained(g), "both have, and are open");
+	is_int(gate_state(a, now), GATE_OPEN, "the lease is the master's");
+	ok(gate_may_release(a, SIDE_B, now), "replies may be released");
+
+	old = gate_news(g);
+	gate_pause(g, GATE_HOLD_ALL, FOREVER);
+	ok(!gate_may_release(a, SIDE_B, now), "but not before the newest "
+	    "change is applied");
+	gate_apply(a, &old);
+	ok(!gate_may_release(a, SIDE_B, now), "an older one does not count");
+	tell(a, g);
+	is_int(gate_state(a, now), GATE_HOLD_ALL, "a pause is news too");
+	ok(gate_may_release(a, SIDE_B, now), "what runs is answered");
+	gate_free(b);
+	gate_free(a);
+	gate_free(g);
+}
+
 static void
 test_drained(void)
 {
-	struct gate *g = gate_with(GATE_OPEN);
+	struct gate *g = gate_with(GATE_OPEN), *a = gate_new(g),
+	    *b = gate_new(g);
 	struct gate_order o = *gate_order(g);
 
-	drains = 0;
-	gate_on_drained(g, count, &drains);
-	gate_sent(g, true);
-	gate_sent(g, true);
-	gate_sent(g, false);
-	is_int((long long)gate_in_flight(g), 3, "three are in flight");
-	is_int((long long)gate_writes_in_flight(g), 2, "two of them writes");
-	gate_done(g, true);
-	is_int(drains, 0, "an open gate drains nothing");
+	tell(a, g);
+	tell(b, g);
+	gate_on_progress(a, count, &progress);
+	gate_sent(a, true);
+	gate_sent(a, true);
+	gate_sent(a, false);
+	progress = 0;
+	gate_done(a, true);
+	ok(progress == 0 && !gate_drained(g), "an open gate drains nothing");
 	o.state = GATE_HOLD_WRITES;
 	gate_set(g, &o);
-	is_int(drains, 0, "a write is still in flight");
-	gate_done(g, true);
-	is_int(drains, 1, "now there is none: drained");
-	gate_done(g, false);
-	is_int(drains, 1, "reads do not count");
+	tell(b, g);
+	ok(!gate_drained(g), "one that was not told yet is not drained");
+	tell(a, g);
+	ok(gate_applied(g) && !gate_drained(g), "a write is in flight there");
+	progress = 0;
+	gate_done(a, true);
+	ok(progress == 1 && gate_drained(g), "now there is none: drained");
+	gate_done(a, false);
+	is_int(progress, 1, "reads do not count");
 	o.state = GATE_HOLD_ALL;
 	gate_set(g, &o);
-	is_int(drains, 2, "nothing in flight: drained at once");
+	ok(!gate_drained(g), "drained before a change says nothing after it");
+	tell(a, g);
+	tell(b, g);
+	ok(gate_drained(g), "nothing in flight: drained at once");
+	gate_free(a);
+	gate_free(b);
 	gate_free(g);
 }
 
@@ -212,6 +268,7 @@ main(void)
 	test_sides();
 	test_lease();
 	test_pause();
+	test_replicas();
 	test_drained();
 	test_watchers();
 	return tap_done();

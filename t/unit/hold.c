@@ -15,6 +15,7 @@ struct guest {
 };
 
 static struct hold *hold;
+static struct hold_memory memory = { .limit = 100 };
 static struct guest guest[CROWD];
 static int went[2 * CROWD], n_went, expired;
 
@@ -139,11 +140,14 @@ test_bytes(void)
 	hold_take(hold, 60);
 	ok(!hold_full(hold), "60 of 100 bytes are held");
 	hold_take(hold, 40);
-	ok(hold_full(hold) && hold_bytes(hold) == 100, "100 of 100: full");
-	hold_set_limit(hold, 1000);
+	ok(hold_full(hold) && memory.used == 100, "100 of 100: full");
+	memory.limit = 1000;
 	ok(!hold_full(hold), "unless the limit rises");
+	memory.used += 900;
+	ok(hold_full(hold), "what others hold counts");
+	memory.used -= 900;
 	hold_give(hold, 100);
-	is_int((long long)hold_bytes(hold), 0, "all are given back");
+	is_int((long long)memory.used, 0, "all are given back");
 	hold_waited(hold, 300);
 	hold_waited(hold, 700);
 	hold_waited(hold, 500);
@@ -162,7 +166,7 @@ main(void)
 	struct event_base *base = event_base_new();
 	struct loop *loop = loop_new(base);
 
-	hold = hold_new(loop, &ops, 100);
+	hold = hold_new(loop, &ops, &memory);
 	test_order(base);
 	test_waiting_again(base);
 	test_expiry(base);

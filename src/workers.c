@@ -1,0 +1,571 @@
+#include "workers.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "log.h"
+#include "stats.h"
+
+#define WORKERS_LISTENERS	16
+
+struct worker {
+	struct workers		*all;
+	struct event_base	*base;
+	struct loop		*loop;
+	struct gate		*gate;
+	struct clients		*clients;
+	pthread_t		 thread;
+	/* counted up by the main thread, down by the worker */
+	_Atomic size_t		 load;
+	struct loop_message	 progress;	/* of the gate, to home */
+};
+
+struct workers {
+	struct loop		*home;
+	struct gate		*master;
+	struct hold_memory	 memory;
+	size_t			 maxclients;
+	uint64_t		 last_id;
+	struct listener		*listener[WORKERS_LISTENERS];
+	size_t			 listeners;
+	struct conn_addr	 watched;
+	workers_watch_fn	*watch_fn;	/* NULL: nobody watches */
+	void			*watch_arg;
+	bool			 running;
+	size_t			 turn;		/* who is asked first */
+	size_t			 count;
+	struct worker		 worker[];
+};
+
+/* To one worker, or from it. */
+struct workers_message {
+	struct loop_message	 message;	/* first: see ..._of() */
+	struct worker		*worker;
+	union {
+		struct gate_news	 news;
+		struct conf		*conf;
+		struct conn_addr	 vip;
+		struct {
+			int			 fd;
+			uint64_t		 id;
+		} client;
+		struct {
+			bool			 came;
+			char			 peer[CONN_ADDR_TEXT];
+		} moved;
+		struct {
+			enum side		 side;
+			enum gate_evidence	 what;
+		} report;
+	} u;
+};
+
+static struct workers_message *
+workers_message_of(struct loop_message *m)
+{
+	return (struct workers_message *)(void *)m;
+}
+
+static struct workers_message *
+workers_message(struct worker *w, void (*fn)(struct loop_message *))
+{
+	struct workers_message *m = xcalloc(1, sizeof(*m));
+
+	m->message.fn = fn;
+	m->worker = w;
+	return m;
+}
+
+/* ---- the gate: changes down, progress and reports up ---- */
+
+static void
+worker_on_news(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	gate_apply(m->worker->gate, &m->u.news);
+	free(m);
+}
+
+static void
+workers_on_gate(void *arg)
+{
+	struct workers *ws = arg;
+	struct workers_message *m;
+	size_t i;
+
+	for (i = 0; i < ws->count; i++) {
+		m = workers_message(&ws->worker[i], worker_on_news);
+		m->u.news = gate_news(ws->master);
+		loop_post(ws->worker[i].loop, &m->message);
+	}
+}
+
+static void
+workers_on_progress(struct loop_message *message)
+{
+	struct worker *w = (struct worker *)(void *)((char *)message -
+	    offsetof(struct worker, progress));
+
+	gate_progress(w->all->master);
+}
+
+static void
+worker_on_gate_progress(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_post(w->all->home, &w->progress);
+}
+
+static void
+workers_on_report(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	gate_report(m->worker->all->master, m->u.report.side,
+	    m->u.report.what);
+	free(m);
+}
+
+static void
+worker_on_gate_report(enum side side, enum gate_evidence what, void *arg)
+{
+	struct worker *w = arg;
+	struct workers_message *m = workers_message(w, workers_on_report);
+
+	m->u.report.side = side;
+	m->u.report.what = what;
+	loop_post(w->all->home, &m->message);
+}
+
+/* ---- rounds ---- */
+
+static void
+workers_on_home(struct loop_message *message)
+{
+	struct clients_round *r = (struct clients_round *)(void *)
+	    ((char *)message - offsetof(struct clients_round, message));
+
+	r->home(r);
+}
+
+static void
+workers_on_visit(struct loop_message *message)
+{
+	struct clients_round *r = (struct clients_round *)(void *)
+	    ((char *)message - offsetof(struct clients_round, message));
+	struct workers *ws = r->carrier;
+
+	if (r->visit != NULL)
+		r->visit(ws->worker[r->at].clients, r);
+	if (++r->at < ws->count)
+		loop_post(ws->worker[r->at].loop, &r->message);
+	else {
+		r->message.fn = workers_on_home;
+		loop_post(r->home_loop, &r->message);
+	}
+}
+
+static void
+workers_carry(struct clients_round *r, struct loop *home, void *arg)
+{
+	struct workers *ws = ((struct worker *)arg)->all;
+
+	r->message = (struct loop_message){ .fn = workers_on_visit };
+	r->home_loop = home;
+	r->carrier = ws;
+	r->at = 0;
+	loop_post(ws->worker[0].loop, &r->message);
+}
+
+void
+workers_round(struct workers *ws, struct clients_round *r)
+{
+	workers_carry(r, ws->home, &ws->worker[0]);
+}
+
+/* ---- clients come and go ---- */
+
+static void
+worker_on_client(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	clients_add(m->worker->clients, m->u.client.fd, m->u.client.id);
+	free(m);
+}
+
+static void
+workers_on_moved(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+	struct workers *ws = m->worker->all;
+
+	if (ws->watch_fn != NULL)
+		ws->watch_fn(m->u.moved.peer, m->u.moved.came, ws->watch_arg);
+	free(m);
+}
+
+/* Told before its socket is closed, so before its address comes again. */
+static void
+worker_on_moved(const struct conn *conn, bool came, void *arg)
+{
+	struct worker *w = arg;
+	struct workers_message *m;
+
+	if (!came)
+		atomic_fetch_sub(&w->load, 1);
+	if (strcmp(conn_local(conn)->text, w->all->watched.text) != 0)
+		return;
+	m = workers_message(w, workers_on_moved);
+	m->u.moved.came = came;
+	memcpy(m->u.moved.peer, conn_peer(conn)->text, CONN_ADDR_TEXT);
+	loop_post(w->all->home, &m->message);
+}
+
+void
+workers_watch(struct workers *ws, const struct conn_addr *at,
+    workers_watch_fn *fn, void *arg)
+{
+	assert(!ws->running);
+	ws->watched = *at;
+	ws->watch_fn = fn;
+	ws->watch_arg = arg;
+}
+
+/* The one with the fewest clients; in turn, where several have as few. */
+static struct worker *
+workers_pick(struct workers *ws, size_t *clients)
+{
+	struct worker *w, *best = NULL;
+	size_t i, load, least = SIZE_MAX;
+
+	*clients = 0;
+	for (i = 0; i < ws->count; i++) {
+		w = &ws->worker[(ws->turn + i) % ws->count];
+		load = atomic_load(&w->load);
+		*clients += load;
+		if (load < least) {
+			least = load;
+			best = w;
+		}
+	}
+	ws->turn = (size_t)(best - ws->worker) + 1;
+	return best;
+}
+
+static void
+workers_on_accept(int fd, void *arg)
+{
+	static const char full[] = "-ERR max number of clients reached\r\n";
+	struct workers *ws = arg;
+	struct workers_message *m;
+	struct worker *w;
+	size_t clients;
+
+	w = workers_pick(ws, &clients);
+	if (clients >= ws->maxclients) {
+		STATS_ADD(clients_rejected, 1);
+		if (write(fd, full, sizeof(full) - 1) == -1)
+			log_debug("workers: one more could not be told so");
+		close(fd);
+		return;
+	}
+	STATS_ADD(clients_accepted, 1);
+	atomic_fetch_add(&w->load, 1);
+	m = workers_message(w, worker_on_client);
+	m->u.client.fd = fd;
+	m->u.client.id = ++ws->last_id;
+	loop_post(w->loop, &m->message);
+}
+
+bool
+workers_listen(struct workers *ws, const struct conn_addr *a)
+{
+	struct listener *l;
+
+	assert(ws->listeners < WORKERS_LISTENERS);
+	l = listener_new(ws->home, a, workers_on_accept, ws);
+	if (l != NULL)
+		ws->listener[ws->listeners++] = l;
+	return l != NULL;
+}
+
+static void
+worker_on_farewell(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+	size_t n = clients_farewell(m->worker->clients, &m->u.vip);
+
+	if (n > 0)
+		log_info("clients: the VIP has left, %zu closed", n);
+	free(m);
+}
+
+void
+workers_farewell(struct workers *ws, const struct conn_addr *vip)
+{
+	struct workers_message *m;
+	size_t i;
+
+	for (i = 0; i < ws->count; i++) {
+		m = workers_message(&ws->worker[i], worker_on_farewell);
+		m->u.vip = *vip;
+		loop_post(ws->worker[i].loop, &m->message);
+	}
+}
+
+static void
+workers_unlisten(struct workers *ws)
+{
+	while (ws->listeners > 0)
+		listener_free(ws->listener[--ws->listeners]);
+}
+
+static void
+worker_on_finish(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	clients_finish(m->worker->clients);
+	free(m);
+}
+
+void
+workers_finish(struct workers *ws)
+{
+	struct worker *w;
+	size_t i;
+
+	workers_unlisten(ws);
+	for (i = 0; i < ws->count; i++) {
+		w = &ws->worker[i];
+		loop_post(w->loop,
+		    &workers_message(w, worker_on_finish)->message);
+	}
+}
+
+size_t
+workers_load(const struct workers *ws, size_t i)
+{
+	return atomic_load(&ws->worker[i].load);
+}
+
+size_t
+workers_clients(const struct workers *ws)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < ws->count; i++)
+		n += workers_load(ws, i);
+	return n;
+}
+
+/* ---- configuration, reports ---- */
+
+static void
+worker_on_conf(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	clients_set_conf(m->worker->clients, m->u.conf);
+	conf_free(m->u.conf);
+	free(m);
+}
+
+static void
+workers_set_own_conf(struct workers *ws, const struct conf *conf)
+{
+	ws->maxclients = (size_t)conf->maxclients;
+	atomic_store(&ws->memory.limit, (size_t)conf->hold_memory);
+}
+
+void
+workers_set_conf(struct workers *ws, struct conf *conf)
+{
+	struct workers_message *m;
+	size_t i;
+
+	workers_set_own_conf(ws, conf);
+	for (i = 0; i < ws->count; i++) {
+		m = workers_message(&ws->worker[i], worker_on_conf);
+		m->u.conf = conf_keep(conf);
+		loop_post(ws->worker[i].loop, &m->message);
+	}
+}
+
+void
+workers_set_redis(struct workers *ws, const struct conn_addr redis[2])
+{
+	size_t i;
+
+	assert(!ws->running);
+	for (i = 0; i < ws->count; i++)
+		clients_set_redis(ws->worker[i].clients, redis);
+}
+
+struct hold_report
+workers_hold_report(const struct workers *ws)
+{
+	struct hold_report sum = { 0, 0 }, r;
+	size_t i;
+
+	for (i = 0; i < ws->count; i++) {
+		r = hold_report(clients_hold(ws->worker[i].clients));
+		sum.requests += r.requests;
+		if (r.longest_us > sum.longest_us)
+			sum.longest_us = r.longest_us;
+	}
+	return sum;
+}
+
+size_t
+workers_count(const struct workers *ws)
+{
+	return ws->count;
+}
+
+/* ---- start and end ---- */
+
+static void *
+worker_run(void *arg)
+{
+	struct worker *w = arg;
+
+	stats_join();
+	event_base_dispatch(w->base);
+	stats_leave();
+	return NULL;
+}
+
+/* Signals are the main thread's. */
+void
+workers_start(struct workers *ws)
+{
+	sigset_t all, was;
+	char name[16];
+	size_t i;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &was);
+	for (i = 0; i < ws->count; i++) {
+		error = pthread_create(&ws->worker[i].thread, NULL,
+		    worker_run, &ws->worker[i]);
+		if (error != 0)
+			fatalx("workers: a thread cannot be started: %s",
+			    strerror(error));
+		snprintf(name, sizeof(name), "worker %u", (unsigned)i);
+		pthread_setname_np(ws->worker[i].thread, name);
+	}
+	pthread_sigmask(SIG_SETMASK, &was, NULL);
+	ws->running = true;
+}
+
+static void
+worker_on_stop(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	event_base_loopbreak(m->worker->base);
+	free(m);
+}
+
+/* What is under way goes on until it is home, here, on one thread. */
+static void
+workers_read_mail(struct workers *ws)
+{
+	bool any;
+	size_t i;
+
+	do {
+		any = loop_read_mail(ws->home);
+		for (i = 0; i < ws->count; i++)
+			any |= loop_read_mail(ws->worker[i].loop);
+	} while (any);
+}
+
+void
+workers_stop(struct workers *ws)
+{
+	struct worker *w;
+	size_t i;
+
+	workers_unlisten(ws);
+	for (i = 0; ws->running && i < ws->count; i++) {
+		w = &ws->worker[i];
+		loop_post(w->loop,
+		    &workers_message(w, worker_on_stop)->message);
+	}
+	for (i = 0; ws->running && i < ws->count; i++)
+		pthread_join(ws->worker[i].thread, NULL);
+	ws->running = false;
+	workers_read_mail(ws);
+}
+
+static void
+worker_init(struct worker *w, struct workers *ws, const struct conf *conf)
+{
+	struct clients_ops ops = { .round = workers_carry,
+	    .moved = worker_on_moved, .arg = w };
+
+	w->all = ws;
+	w->progress.fn = workers_on_progress;
+	w->base = event_base_new();
+	if (w->base == NULL)
+		fatalx("workers: libevent cannot start");
+	w->loop = loop_new(w->base);
+	w->gate = gate_new(ws->master);
+	gate_on_progress(w->gate, worker_on_gate_progress, w);
+	gate_on_report(w->gate, worker_on_gate_report, w);
+	w->clients = clients_new(w->loop, w->gate, &ws->memory, conf, &ops);
+}
+
+struct workers *
+workers_new(struct loop *home, struct gate *master, const struct conf *conf)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t i, n = (size_t)conf->workers;
+	struct workers *ws;
+
+	if (n == 0)
+		n = cores < 1 ? 1 : cores > WORKERS_BY_DEFAULT ?
+		    WORKERS_BY_DEFAULT : (size_t)cores;
+	ws = xcalloc(1, sizeof(*ws) + n * sizeof(ws->worker[0]));
+	ws->home = home;
+	ws->master = master;
+	ws->count = n;
+	workers_set_own_conf(ws, conf);
+	for (i = 0; i < n; i++)
+		worker_init(&ws->worker[i], ws, conf);
+	gate_watch(master, workers_on_gate, ws);
+	return ws;
+}
+
+void
+workers_free(struct workers *ws)
+{
+	struct worker *w;
+	size_t i;
+
+	assert(!ws->running);
+	ws->watch_fn = NULL;
+	for (i = 0; i < ws->count; i++)
+		clients_free(ws->worker[i].clients);
+	workers_read_mail(ws);
+	for (i = 0; i < ws->count; i++) {
+		w = &ws->worker[i];
+		loop_free(w->loop);
+		gate_free(w->gate);
+		event_base_free(w->base);
+	}
+	free(ws);
+}
