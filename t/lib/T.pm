@@ -147,7 +147,7 @@ sub stop {
 	    CORE::kill('KILL', $c->{pid});
 	my $text = T::slurp($c->{log});
 	Test::More::fail("$c->{name} is clean")
-	    if $text =~ /(AddressSanitizer|LeakSanitizer|runtime error:.*)/;
+	    if $text =~ /((?:Address|Leak|Thread)Sanitizer|runtime error:.*)/;
 	Test::More::fail("$c->{name} ended well, not with status $c->{status}")
 	    if !$c->{killed} && ($c->{status} // -1) != 0;
 }
