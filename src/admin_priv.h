@@ -76,7 +76,10 @@ bool	admin_text_info(const struct admin_env *, const char *section,
 void	admin_text_status(const struct admin_env *, struct buf *);
 void	admin_text_summary(const struct admin_env *, struct buf *);
 
-/* Text of SHOW, but CLIENTS; false when there is nothing of that name. */
+/* The answer to SHOW SWITCHES. */
+void	admin_add_switches(const struct admin_env *, struct buf *);
+
+/* Text of the others, but CLIENTS; false when there is nothing of that name. */
 bool	admin_text_show(const struct admin_env *, const char *what,
 	    struct buf *) MUST_CHECK;
 

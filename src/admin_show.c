@@ -195,10 +195,16 @@ static void
 admin_info_switches(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
+	const struct control_sum *s = &v->sum;
+
 	(void)e;
-	buf_addf(out, "switches:%u\r\nlost_writes_at_most:%" PRIu64 "\r\n"
-	    "lost_bytes:%lld\r\n", v->nswitches, v->lost_writes,
-	    v->lost_bytes);
+	buf_addf(out, "switches:%" PRIu64 "\r\nswitchovers:%" PRIu64 "\r\n"
+	    "failovers:%" PRIu64 "\r\nswitches_held:%" PRIu64 "\r\n"
+	    "switches_longest_us:%" PRId64 "\r\nswitches_in_doubt:%" PRIu64
+	    "\r\nlost_writes_at_most:%" PRIu64 "\r\nlost_bytes:%lld\r\n",
+	    s->switchovers + s->failovers, s->switchovers, s->failovers,
+	    s->held, s->longest_us, s->in_doubt, s->lost_writes,
+	    s->lost_bytes);
 }
 
 static void
@@ -420,32 +426,6 @@ admin_show_hold(const struct admin_env *e, const struct control_view *v,
 }
 
 static void
-admin_show_switches(const struct admin_env *e, const struct control_view *v,
-    struct buf *out)
-{
-	const struct control_switch *s;
-	char when[32];
-	struct tm tm;
-	unsigned i;
-
-	(void)e;
-	for (i = 0; i < v->nswitches; i++) {
-		s = &v->switches[i];
-		localtime_r(&s->at.tv_sec, &tm);
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
-		buf_addf(out, "at=%s.%03ld reason=%s from=%s to=%s epoch=%"
-		    PRIu64 " hold_us=%" PRId64 " held=%" PRIu64
-		    " longest_us=%" PRId64 " in_doubt=%" PRIu64
-		    " lost_writes_at_most=%" PRIu64 " lost_bytes=%lld\n",
-		    when, s->at.tv_nsec / 1000000,
-		    s->planned ? "switchover" : "failover",
-		    admin_node(v, s->from), admin_node(v, s->to),
-		    s->epoch.number, s->hold_us, s->held, s->longest_us,
-		    s->in_doubt, s->lost_writes, s->lost_bytes);
-	}
-}
-
-static void
 admin_show_config(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
@@ -479,7 +459,6 @@ static const struct {
 	{ "WORKERS", admin_show_workers },
 	{ "BACKENDS", admin_show_backends },
 	{ "HOLD", admin_show_hold },
-	{ "SWITCHES", admin_show_switches },
 	{ "CONFIG", admin_show_config },
 	{ "PEER", admin_show_peer },
 };
@@ -496,4 +475,83 @@ admin_text_show(const struct admin_env *e, const char *what, struct buf *out)
 			return true;
 		}
 	return false;
+}
+
+/* ---- SHOW SWITCHES ---- */
+
+/* Names and values in turns; how many of them is known in the end. */
+struct admin_pairs {
+	struct buf	buf;
+	size_t		n;
+};
+
+static void
+admin_pair_text(struct admin_pairs *p, const char *name, const char *value)
+{
+	resp_add_str(&p->buf, name);
+	resp_add_str(&p->buf, value);
+	p->n++;
+}
+
+static void
+admin_pair_int(struct admin_pairs *p, const char *name, long long value)
+{
+	resp_add_str(&p->buf, name);
+	resp_add_int(&p->buf, value);
+	p->n++;
+}
+
+static void
+admin_switch_steps(struct admin_pairs *p, const struct control_switch *s)
+{
+	char name[32];
+	enum control_step i;
+
+	for (i = 0; i < CONTROL_STEP_COUNT; i++) {
+		if (s->step_us[i] == CONTROL_NO_STEP)
+			continue;
+		snprintf(name, sizeof(name), "%s_us", control_step_name(i));
+		admin_pair_int(p, name, s->step_us[i]);
+	}
+}
+
+static void
+admin_add_switch(const struct control_view *v, const struct control_switch *s,
+    struct buf *out)
+{
+	struct admin_pairs p = { BUF_INIT, 0 };
+	char when[40];
+	struct tm tm;
+	size_t n;
+
+	localtime_r(&s->at.tv_sec, &tm);
+	n = strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(when + n, sizeof(when) - n, ".%03ld", s->at.tv_nsec / 1000000);
+	admin_pair_text(&p, "at", when);
+	admin_pair_text(&p, "kind", s->planned ? "switchover" : "failover");
+	admin_pair_text(&p, "reason", s->reason);
+	admin_pair_text(&p, "from", admin_node(v, s->from));
+	admin_pair_text(&p, "to", admin_node(v, s->to));
+	admin_pair_int(&p, "epoch", (long long)s->epoch.number);
+	admin_switch_steps(&p, s);
+	admin_pair_int(&p, "hold_us", s->hold_us);
+	admin_pair_int(&p, "held", (long long)s->held);
+	admin_pair_int(&p, "longest_us", s->longest_us);
+	admin_pair_int(&p, "in_doubt", (long long)s->in_doubt);
+	admin_pair_int(&p, "lost_writes_at_most", (long long)s->lost_writes);
+	admin_pair_int(&p, "lost_bytes", s->lost_bytes);
+	resp_add_map(out, p.n, 2);
+	buf_add(out, buf_data(&p.buf), buf_len(&p.buf));
+	buf_free(&p.buf);
+}
+
+void
+admin_add_switches(const struct admin_env *e, struct buf *out)
+{
+	struct control_view v = control_view(e->control);
+	unsigned i;
+
+	resp_add_array(out, v.nswitches);
+	for (i = 0; i < v.nswitches; i++)
+		admin_add_switch(&v, &v.switches[i], out);
 }

@@ -463,6 +463,8 @@ admin_show(struct admin_conn *c, const struct admin_args *a)
 
 	if (strcasecmp(a->argv[1], "CLIENTS") == 0)
 		admin_client_list(c, a);
+	else if (strcasecmp(a->argv[1], "SWITCHES") == 0)
+		admin_add_switches(&c->admin->env, &c->out);
 	else if (admin_text_show(&c->admin->env, a->argv[1], &text))
 		admin_text(c, &text);
 	else

@@ -199,132 +199,6 @@ control_see(struct control *c)
 	control_see_peer(c, now);
 }
 
-/* ---- what a crash may have lost ---- */
-
-/*
- * Offsets of the primary, each with the number of writes that had been
- * acknowledged before it was asked for: those are all below it.
- */
-static void
-control_sample(struct control *c, enum side s)
-{
-	const struct info *i = redis_info(c->redis[s]);
-
-	if (c->standalone || !i->primary ||
-	    gate_order(c->gate)->writes != s)
-		return;
-	c->sample[c->samples++ % CONTROL_SAMPLES] = (struct control_sample){
-	    s, i->offset, c->acked_before };
-	c->acked_before = stats_sum().writes_acked;
-}
-
-/* Writes acknowledged here that a copy which ends at that offset may lack. */
-static uint64_t
-control_lost_writes(const struct control *c, enum side from, long long end)
-{
-	const struct control_sample *s;
-	uint64_t acked = stats_sum().writes_acked;
-	unsigned i;
-
-	for (i = 0; i < c->samples && i < CONTROL_SAMPLES; i++) {
-		s = &c->sample[(c->samples - 1 - i) % CONTROL_SAMPLES];
-		if (s->side == from && s->offset <= end)
-			return acked - s->acked;
-	}
-	return acked;
-}
-
-static void
-control_switched(struct control *c, enum side to)
-{
-	struct control_switch *sw;
-	const struct record *r = &c->node.record;
-	const struct node_switch *by = &c->node.sw;
-	long long end = r->npast > 0 ? r->past[0].end : 0;
-
-	memmove(c->sw + 1, c->sw, sizeof(*c->sw) * (CONTROL_SWITCHES - 1));
-	c->nsw = c->nsw < CONTROL_SWITCHES ? c->nsw + 1 : c->nsw;
-	sw = &c->sw[0];
-	memset(sw, 0, sizeof(*sw));
-	clock_gettime(CLOCK_REALTIME, &sw->at);
-	sw->from = c->primary;
-	sw->to = to;
-	sw->epoch = r->epoch;
-	/* A fence leaves nothing behind; only a crash can. */
-	sw->planned = c->node.gate.trusted ==
-	    (SIDE_BIT(SIDE_A) | SIDE_BIT(SIDE_B));
-	sw->hold_us = c->closed_at.us != 0 ?
-	    mono_us(mono_now(), c->closed_at) : 0;
-	sw->lost_bytes = -1;
-	c->sw_open = true;
-	if (!sw->planned) {
-		sw->lost_writes = control_lost_writes(c, sw->from, end);
-		if (node_leads(&c->node) && by->end_offset >= 0)
-			sw->lost_bytes = by->end_offset > end ?
-			    by->end_offset - end : 0;
-		c->lost_writes += sw->lost_writes;
-		c->lost_bytes += sw->lost_bytes > 0 ? sw->lost_bytes : 0;
-	}
-	log_info("control: the primary is now node %s, %s, held %.1f ms, "
-	    "acknowledged writes lost at most %llu",
-	    c->node.conf.name[to], sw->planned ? "planned" : "failover",
-	    (double)sw->hold_us / 1000, (unsigned long long)sw->lost_writes);
-}
-
-/*
- * What the old primary had of its own is known exactly once it is back;
- * until then it was reckoned from what it last said.
- */
-void
-control_count_own(struct control *c, enum side from)
-{
-	long long own = c->node.saved.own, before = 0;
-	struct control_switch *sw = c->sw;
-
-	if (own <= 0)
-		return;
-	if (c->nsw > 0 && sw->from == from && !sw->planned) {
-		before = sw->lost_bytes > 0 ? sw->lost_bytes : 0;
-		sw->lost_bytes = own > before ? own : before;
-	}
-	if (own > before)
-		c->lost_bytes += own - before;
-}
-
-/* What waited goes on after the gate opened: it is counted up to now. */
-static void
-control_count_switch(struct control *c)
-{
-	struct hold_report held;
-
-	if (!c->sw_open)
-		return;
-	held = c->ops.hold_report(c->ops.arg);
-	c->sw[0].held = held.requests;
-	c->sw[0].longest_us = held.longest_us;
-	c->sw[0].in_doubt = stats_sum().in_doubt - c->doubt_before;
-}
-
-/* The gate was set: notes when it closed, and what an opening ends. */
-static void
-control_note_gate(struct control *c, const struct gate_order *was)
-{
-	const struct gate_order *o = gate_order(c->gate);
-
-	if (was->state == GATE_OPEN && o->state != GATE_OPEN) {
-		c->sw_open = false;
-		c->closed_at = mono_now();
-		c->doubt_before = stats_sum().in_doubt;
-	}
-	if (o->state != GATE_OPEN)
-		return;
-	if (c->primary != SIDE_NONE && o->writes != c->primary &&
-	    !c->standalone)
-		control_switched(c, o->writes);
-	c->primary = o->writes;
-	c->closed_at = (struct mono){ 0 };
-}
-
 /* ---- the gate ---- */
 
 /* Its closing ends what the holds report of the last switch. */
@@ -343,6 +217,7 @@ static void
 control_set_gate(struct control *c)
 {
 	gate_renew(c->gate, (struct mono){ c->node.lease_ms * 1000 });
+	control_note_state(c);
 	control_set_gate_to(c, &c->node.gate);
 }
 
@@ -913,6 +788,7 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->me = c->standalone || strcmp(conf->node, conf->peer) < 0 ?
 	    SIDE_A : SIDE_B;
 	c->primary = SIDE_NONE;
+	c->step_state = NODE_LEARN;
 	c->awake = mono_now();
 	c->heard.gate.reads = c->heard.gate.writes = SIDE_NONE;
 	util_random(&c->session, sizeof(c->session));
@@ -981,7 +857,6 @@ control_view(const struct control *c)
 		.peer_protocol = c->peer != NULL ? peer_protocol(c->peer) : 0,
 		.peer_complaint = c->peer != NULL ? peer_complaint(c->peer) :
 		    "",
-		.switches = c->sw, .nswitches = c->nsw,
-		.lost_writes = c->lost_writes, .lost_bytes = c->lost_bytes,
+		.switches = c->sw, .nswitches = c->nsw, .sum = c->sum,
 	};
 }

@@ -32,21 +32,61 @@ struct control_ops {
 	void	*arg;
 };
 
+/* The steps of a change of the primary, in their order. */
+#define CONTROL_STEPS(X)						\
+	X(DETECT, "detect")	/* since the lost one was heard last */	\
+	X(CLAIM, "claim")	/* getting the lead */			\
+	X(READ, "read")		/* both Redis are read anew */		\
+	X(WAIT, "wait")		/* no copy may be served */		\
+	X(INTENT, "intent")	/* planned: both nodes agree */		\
+	X(DRAIN, "drain")	/* answers in flight */			\
+	X(FENCE, "fence")	/* the old primary, up to its last byte */ \
+	X(UNDO, "undo")							\
+	X(COMMIT, "commit")	/* failover: both nodes know */		\
+	X(PROMOTE, "promote")						\
+	X(FLIP, "flip")		/* reads, at both gates */		\
+	X(OPEN, "open")		/* the gate, for those who waited */
+
+enum control_step {
+#define X(name, text) CONTROL_STEP_##name,
+	CONTROL_STEPS(X)
+#undef X
+	CONTROL_STEP_COUNT
+};
+
+#define CONTROL_NO_STEP		(-1)	/* there was none */
+#define CONTROL_LOST_UNKNOWN	(-1)
+
 /* One change of the primary, as it was. */
 struct control_switch {
 	struct timespec	 at;
 	bool		 planned;
-	enum side	 from;
+	const char	*reason;	/* a word */
+	enum side	 from;		/* NONE: the first start */
 	enum side	 to;
 	struct epoch	 epoch;
 	int64_t		 hold_us; /* from the gate's closing to its opening */
+	int64_t		 step_us[CONTROL_STEP_COUNT];	/* of the leader */
 	uint64_t	 held;		/* requests that waited */
 	int64_t		 longest_us;	/* of those */
 	uint64_t	 in_doubt;
 	uint64_t	 lost_writes;	/* acknowledged here: at most these */
 	long long	 lost_bytes;	/* of the old primary's last known
-					 * stream; -1: unknown */
+					 * stream */
 };
+
+/* Over all changes since the start. */
+struct control_sum {
+	uint64_t	 switchovers;
+	uint64_t	 failovers;
+	uint64_t	 held;
+	int64_t		 longest_us;
+	uint64_t	 in_doubt;
+	uint64_t	 lost_writes;
+	long long	 lost_bytes;
+};
+
+const char	*control_step_name(enum control_step);
 
 /* All of it, for the admin port to show. Valid until the next event. */
 struct control_view {
@@ -63,8 +103,7 @@ struct control_view {
 	size_t			 peer_vip_clients;	/* and there */
 	const struct control_switch *switches;	/* newest first */
 	unsigned		 nswitches;
-	uint64_t		 lost_writes;	/* sums over all switches */
-	long long		 lost_bytes;
+	struct control_sum	 sum;
 };
 
 /*

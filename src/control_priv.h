@@ -98,8 +98,10 @@ struct control {
 	struct control_switch	 sw[CONTROL_SWITCHES];
 	bool			 sw_open;	/* sw[0] is still counted */
 	unsigned		 nsw;
-	uint64_t		 lost_writes;
-	long long		 lost_bytes;
+	struct control_sum	 sum;
+	enum node_state		 step_state;	/* noted last */
+	struct mono		 step_since;
+	int64_t			 step_us[CONTROL_STEP_COUNT];
 };
 
 void	control_push(struct control *, enum node_event, enum side);
@@ -133,6 +135,12 @@ size_t	control_clients_there(const struct control *);
 /* control_salvage.c */
 void	control_salvage(struct control *, enum side);
 void	control_salvage_end(struct control *);
+
+/* control_switch.c: called after INFO, and around each gate_set() */
+void	control_sample(struct control *, enum side);
+void	control_note_state(struct control *);
+void	control_note_gate(struct control *, const struct gate_order *was);
+void	control_count_switch(struct control *);
 
 /* control_wish.c */
 void	control_wish_message(struct control *, const struct msg *);

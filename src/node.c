@@ -45,6 +45,18 @@ node_event_name(enum node_event e)
 	return node_event_names[e];
 }
 
+const char *
+node_reason_name(enum node_reason r)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		NODE_REASONS(X)
+#undef X
+	};
+
+	return names[r];
+}
+
 /* ---- small things ---- */
 
 void

@@ -177,9 +177,28 @@ struct node_saved {
 	long long	own;		/* bytes of its own; -1: unknown */
 };
 
-/* Milliseconds at which the steps of a switch were done; for its log. */
+/* Why the primary changes. */
+#define NODE_REASONS(X)							\
+	X(FIRST_START, "first-start")					\
+	X(OPERATOR, "operator")		/* SWITCHOVER, PROMOTE */	\
+	X(FOLLOWS_VIP, "follows-vip")					\
+	X(REDIS_GONE, "redis-gone")					\
+	X(REDIS_RESTARTED, "redis-restarted")				\
+	X(REDIS_DEMOTED, "redis-demoted") /* by somebody else */	\
+	X(NODE_GONE, "node-gone")					\
+	X(UNFINISHED, "unfinished")	/* another leader began it */
+
+enum node_reason {
+#define X(name, text) NODE_WHY_##name,
+	NODE_REASONS(X)
+#undef X
+	NODE_WHY_COUNT
+};
+
+/* The switch under way, or the last one; for its account. */
 struct node_switch {
 	bool		 planned;
+	enum node_reason reason;
 	enum side	 from;
 	enum side	 to;
 	int64_t		 begun_ms;
@@ -272,6 +291,7 @@ bool	node_is_fresh(const struct node *, enum side);
 
 const char	*node_state_name(enum node_state);
 const char	*node_event_name(enum node_event);
+const char	*node_reason_name(enum node_reason);
 
 /* For tests: does the pair have a row, and does that row do anything? */
 bool	node_has_row(enum node_state, enum node_event);

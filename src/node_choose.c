@@ -390,6 +390,22 @@ node_choose(struct node *n, enum side side)
 
 /* ---- failover ---- */
 
+static enum node_reason
+node_failover_reason(const struct node *n, enum side from)
+{
+	if (from == SIDE_NONE)
+		return NODE_WHY_FIRST_START;
+	if (n->wish == NODE_WISH_PROMOTE)
+		return NODE_WHY_OPERATOR;
+	if (n->record.intent != SIDE_NONE)
+		return NODE_WHY_UNFINISHED;
+	if (n->facts.redis[from].health == NODE_UP)
+		return node_runs(n, from) ? NODE_WHY_REDIS_DEMOTED :
+		    NODE_WHY_REDIS_RESTARTED;
+	return from != n->conf.me && node_peer_dead(n) ? NODE_WHY_NODE_GONE :
+	    NODE_WHY_REDIS_GONE;
+}
+
 enum node_state
 node_failover(struct node *n, enum side to)
 {
@@ -397,7 +413,8 @@ node_failover(struct node *n, enum side to)
 	enum side from = n->record.primary;
 	struct record *next = node_commit_next(n);
 
-	n->sw = (struct node_switch){ .planned = false, .from = from,
+	n->sw = (struct node_switch){ .planned = false,
+	    .reason = node_failover_reason(n, from), .from = from,
 	    .to = to, .begun_ms = n->facts.now_ms, .end_offset = -1,
 	    .new_offset = i->offset };
 	if (from != SIDE_NONE && from != to)

@@ -21,6 +21,8 @@ node_switch_begin(struct node *n, enum side to)
 
 	next->intent = to;
 	n->sw = (struct node_switch){ .planned = true,
+	    .reason = n->wish == NODE_NO_WISH ? NODE_WHY_FOLLOWS_VIP :
+	    NODE_WHY_OPERATOR,
 	    .from = next->primary, .to = to, .begun_ms = n->facts.now_ms,
 	    .end_offset = -1, .new_offset = -1 };
 	node_commit(n, true);

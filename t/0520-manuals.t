@@ -90,9 +90,15 @@ is_deeply(\@documented, \@info, 'holdover-admin(7) has every field of INFO');
 
 my ($switches) = slurp("$top/man/holdover-admin.7") =~
     /^\.It Ic SWITCHES\n(.*?)^\.El/ms;
-is_deeply([map { split / , / } ($switches // '') =~ /^\.It Va (.*)$/mg],
-    [(split /\n/, $admin->command('SHOW', 'SWITCHES'))[0] =~ /(\w+)=/g],
-    'and of SHOW SWITCHES');
+my @columns = map { split / , / } ($switches // '') =~ /^\.It Va (.*)$/mg;
+my ($last) = @{$admin->command('SHOW', 'SWITCHES')};
+my %shown = @$last;
+is_deeply([grep { exists $shown{$_} } @columns],
+    [map { $last->[2 * $_] } 0 .. $#$last / 2], 'and of SHOW SWITCHES');
+my ($steps) = slurp("$top/src/control.h") =~
+    /define CONTROL_STEPS\(X\)(.*?)\n\n/s;
+is_deeply([grep { /_us$/ && !/^(?:hold|longest)_us$/ } @columns],
+    [map { "${_}_us" } $steps =~ /X\(\w+, "(\w+)"\)/g], 'and every step');
 
 # States of a node.
 my ($states) = slurp("$top/src/node.h") =~ /NODE_STATES\(X\)(.*?)\n\n/s;
