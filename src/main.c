@@ -30,6 +30,12 @@ enum main_state {
 	MAIN_DRAINING		/* answers in flight are awaited */
 };
 
+/* Goes round all threads for the watchdog, so that one that hangs shows. */
+struct main_beat {
+	struct clients_round	round;	/* first: it is what comes home */
+	bool			away;
+};
+
 struct main {
 	struct event_base	*base;
 	struct loop		*loop;
@@ -43,6 +49,7 @@ struct main {
 	struct admin		*admin;
 	struct event		*on_signal[3];
 	struct event		*on_look;	/* NULL: no systemd */
+	struct main_beat	 beat;
 	struct event		*on_step;	/* of the end */
 	enum main_state		 state;
 	struct mono		 drain_until;
@@ -167,6 +174,23 @@ main_on_hup(evutil_socket_t signal, short what, void *arg)
 /* ---- systemd ---- */
 
 static void
+main_on_visit(struct clients *cs, struct clients_round *r)
+{
+	(void)cs;
+	(void)r;
+}
+
+/* Every worker's loop has turned, and here ours does. */
+static void
+main_on_beat(struct clients_round *r)
+{
+	struct main_beat *b = (struct main_beat *)r;
+
+	b->away = false;
+	service_alive();
+}
+
+static void
 main_on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct main *m = arg;
@@ -176,8 +200,12 @@ main_on_look(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	admin_summary(m->admin, &line);
 	buf_add(&line, "", 1);
-	service_alive(buf_data(&line));
+	service_status(buf_data(&line));
 	buf_free(&line);
+	if (m->beat.away)
+		return;
+	m->beat.away = true;
+	workers_round(m->workers, &m->beat.round);
 }
 
 static void
@@ -189,6 +217,8 @@ main_serve(struct main *m)
 	service_ready();
 	if (ms == 0)
 		return;
+	m->beat.round.visit = main_on_visit;
+	m->beat.round.home = main_on_beat;
 	m->on_look = event_new(m->base, -1, EV_PERSIST, main_on_look, m);
 	if (m->on_look == NULL || event_add(m->on_look, &tv) == -1)
 		fatalx("main: out of memory");

@@ -9,7 +9,7 @@
 
 #define SERVICE_LOOK_MS	1000
 
-static char	service_status[512];	/* the last one told */
+static char	service_told[512];	/* the last status */
 
 void
 service_ready(void)
@@ -47,11 +47,16 @@ service_interval_ms(void)
 }
 
 void
-service_alive(const char *status)
+service_alive(void)
 {
 	sd_notify(0, "WATCHDOG=1");
-	if (strncmp(status, service_status, sizeof(service_status) - 1) == 0)
+}
+
+void
+service_status(const char *line)
+{
+	if (strncmp(line, service_told, sizeof(service_told) - 1) == 0)
 		return;
-	snprintf(service_status, sizeof(service_status), "%s", status);
-	sd_notifyf(0, "STATUS=%s", service_status);
+	snprintf(service_told, sizeof(service_told), "%s", line);
+	sd_notifyf(0, "STATUS=%s", service_told);
 }

@@ -19,10 +19,10 @@ void	service_stopping(void);
  */
 int64_t	service_interval_ms(void);
 
-/*
- * Feeds the watchdog, so call it from the loop and nowhere else; and tells
- * in one line how things are, if that line is not the last one told.
- */
-void	service_alive(const char *status);
+/* Feeds the watchdog: call it only where every loop is seen to turn. */
+void	service_alive(void);
+
+/* How things are, in one line. Told if it is not the last one told. */
+void	service_status(const char *line);
 
 #endif

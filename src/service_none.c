@@ -23,7 +23,12 @@ service_interval_ms(void)
 }
 
 void
-service_alive(const char *status)
+service_alive(void)
 {
-	(void)status;
+}
+
+void
+service_status(const char *line)
+{
+	(void)line;
 }
