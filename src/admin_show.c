@@ -71,6 +71,8 @@ admin_link_word(const struct redis *r)
 		return "up";
 	case REDIS_REFUSED:
 		return "refused";
+	case REDIS_UNTRUSTED:
+		return "untrusted";
 	case REDIS_DENIED:
 		return "denied";
 	default:

@@ -1068,7 +1068,8 @@ static const struct conn_ops client_conn_ops = {
 };
 
 struct client *
-client_new(struct client_env *env, int fd, uint64_t id, void *owner)
+client_new(struct client_env *env, int fd, enum conn_how how, uint64_t id,
+    void *owner)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
 
@@ -1085,6 +1086,9 @@ client_new(struct client_env *env, int fd, uint64_t id, void *owner)
 	loop_task_init(&c->lose, client_lose_cb, c);
 	loop_task_init(&c->bury, client_bury_cb, c);
 	c->conn = conn_accepted(env->loop, fd, &client_conn_ops, c);
+	if (how == CONN_TLS)
+		conn_start_tls(c->conn, tls_accept(env->tls,
+		    TLS_FROM_CLIENT));
 	return c;
 }
 

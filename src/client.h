@@ -31,6 +31,7 @@ struct client_env {
 	struct gate		*gate;
 	struct hold		*hold;
 	struct conn_addr	 redis[2];	/* by enum side */
+	struct tls		*tls;
 	size_t			 query_limit;	/* bytes of one request */
 	size_t			 output_limit;	/* unread replies, bytes */
 	int64_t			 hold_timeout;	/* ms */
@@ -58,8 +59,8 @@ struct client_facts {
 };
 
 /* Takes over the socket. owner is handed to env's gone(). */
-struct client	*client_new(struct client_env *, int fd, uint64_t id,
-		    void *owner);
+struct client	*client_new(struct client_env *, int fd, enum conn_how,
+		    uint64_t id, void *owner);
 
 /*
  * The only way it ends, but for its own leaving: closes the socket, drops

@@ -319,13 +319,13 @@ static const struct hold_ops clients_hold_ops = {
 /* ---- coming and going ---- */
 
 void
-clients_add(struct clients *cs, int fd, uint64_t id)
+clients_add(struct clients *cs, int fd, enum conn_how how, uint64_t id)
 {
 	struct clients_entry *e = xcalloc(1, sizeof(*e));
 
 	TAILQ_INSERT_TAIL(&cs->all, e, link);
 	STATS_ADD(clients, 1);
-	e->client = client_new(&cs->env, fd, id, e);
+	e->client = client_new(&cs->env, fd, how, id, e);
 	cs->ops.moved(client_facts(e->client).conn, true, cs->ops.arg);
 }
 
@@ -343,7 +343,7 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
 		struct client_facts f = client_facts(e->client);
 
-		if (strcmp(conn_local(f.conn)->text, vip->text) != 0)
+		if (!conn_same_host(conn_local(f.conn), vip))
 			continue;
 		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
 		    sizeof(reset));
@@ -409,12 +409,13 @@ clients_set_redis(struct clients *cs, const struct conn_addr redis[2])
 
 struct clients *
 clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
-    const struct conf *conf, const struct clients_ops *ops)
+    struct tls *tls, const struct conf *conf, const struct clients_ops *ops)
 {
 	struct clients *cs = xcalloc(1, sizeof(*cs));
 
 	cs->env.loop = l;
 	cs->env.gate = g;
+	cs->env.tls = tls;
 	cs->env.hold = hold_new(l, &clients_hold_ops, memory);
 	cs->env.answer = clients_answer;
 	cs->env.gone = clients_gone;

@@ -40,7 +40,7 @@ struct clients_ops {
 
 /* The gate is a replica. Everything but the conf outlives the clients. */
 struct clients	*clients_new(struct loop *, struct gate *,
-		    struct hold_memory *, const struct conf *,
+		    struct hold_memory *, struct tls *, const struct conf *,
 		    const struct clients_ops *);
 void		 clients_free(struct clients *);
 void		 clients_set_conf(struct clients *, const struct conf *);
@@ -50,7 +50,8 @@ void		 clients_set_redis(struct clients *,
 		    const struct conn_addr redis[2]);
 
 /* Takes over a connected socket; the id is of no other client. */
-void		 clients_add(struct clients *, int fd, uint64_t id);
+void		 clients_add(struct clients *, int fd, enum conn_how,
+		    uint64_t id);
 
 /*
  * The VIP has left this machine: resets every client that came by it, with

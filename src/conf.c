@@ -182,6 +182,12 @@ conf_find(const char *name)
 	return NULL;
 }
 
+bool
+conf_has_word(const char *list, const char *word)
+{
+	return conf_choice(list, word) != -1;
+}
+
 /* ---- lines ---- */
 
 static char *
@@ -409,6 +415,38 @@ conf_check_deny(struct conf_reader *r)
 	return true;
 }
 
+static bool
+conf_check_tls(struct conf_reader *r)
+{
+	const struct conf *c = r->conf;
+	bool in = c->tls_port != 0;
+	const char *user = in ? "tls-port" : c->redis_tls ? "redis-tls" : NULL;
+	const char *p;
+	size_t n;
+
+	for (p = c->tls_protocols; *p != '\0'; p += n, p += strspn(p, " ")) {
+		n = strcspn(p, " ");
+		if (n != 7 || (strncasecmp(p, "TLSv1.2", n) != 0 &&
+		    strncasecmp(p, "TLSv1.3", n) != 0))
+			return conf_error(r, "tls-protocols: '%.*s' is "
+			    "neither TLSv1.2 nor TLSv1.3", (int)n, p);
+	}
+	if (*c->tls_protocols == '\0')
+		return conf_error(r, "tls-protocols: TLSv1.2, TLSv1.3 or both "
+		    "are needed");
+	if ((c->tls_cert_file == NULL) != (c->tls_key_file == NULL))
+		return conf_error(r, "tls-cert-file and tls-key-file need "
+		    "each other");
+	if (in && c->tls_cert_file == NULL)
+		return conf_error(r, "%s needs tls-cert-file and "
+		    "tls-key-file", user);
+	if (c->tls_ca_cert_file == NULL && (c->redis_tls ||
+	    (in && c->tls_auth_clients != CONF_AUTH_NO)))
+		return conf_error(r, "%s needs tls-ca-cert-file%s", user,
+		    c->redis_tls ? "" : ", or tls-auth-clients no");
+	return true;
+}
+
 bool
 conf_check(struct conf_reader *r)
 {
@@ -421,11 +459,16 @@ conf_check(struct conf_reader *r)
 	if (c->vip == NULL && *c->bind == '\0')
 		return conf_error(r, "neither vip nor bind is given: clients "
 		    "need an address to connect to");
-	if (c->port == 0)
-		return conf_error(r, "port: 0 is no port for clients");
+	if (c->port == 0 && c->tls_port == 0)
+		return conf_error(r, "port and tls-port are both 0: clients "
+		    "need one of them");
+	if (c->port != 0 && c->port == c->tls_port)
+		return conf_error(r, "port and tls-port are both %lld",
+		    c->port);
 	if (c->redis_user != NULL && c->redis_password_file == NULL)
 		return conf_error(r, "redis-user needs redis-password-file");
-	return conf_check_deny(r) && (c->peer == NULL || conf_check_pair(r));
+	return conf_check_deny(r) && conf_check_tls(r) &&
+	    (c->peer == NULL || conf_check_pair(r));
 }
 
 struct conf *

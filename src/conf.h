@@ -48,6 +48,10 @@ struct conf {
 };
 
 enum conf_alone { CONF_ALONE_SERVE, CONF_ALONE_HOLD };	/* conf.alone */
+enum conf_auth { CONF_AUTH_YES, CONF_AUTH_NO, CONF_AUTH_OPTIONAL };
+
+/* Is it among the words of a LIST, in any case? */
+bool		 conf_has_word(const char *list, const char *word);
 
 /*
  * Reads the file (NULL: none), then the overrides as on redis-server's
@@ -76,10 +80,11 @@ struct conf	*conf_with(const struct conf *running, int n,
 /*
  * What of next may be had while running: its RELOAD options, the RESTART
  * options as they are now. Appends the names of those that differ, as
- * "port, vip".
+ * "port, vip". NULL with why: the two do not go together.
  */
 struct conf	*conf_live(const struct conf *running,
-		    const struct conf *next, struct buf *restart);
+		    const struct conf *next, struct buf *restart, char *why,
+		    size_t whysize);
 
 /*
  * Changes the file (by rename, durable) so that it has the RELOAD options'

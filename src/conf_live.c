@@ -90,10 +90,9 @@ conf_with(const struct conf *running, int n, char *const *word, char *why,
 
 struct conf *
 conf_live(const struct conf *running, const struct conf *next,
-    struct buf *restart)
+    struct buf *restart, char *why, size_t whysize)
 {
-	char why[256];
-	struct conf_reader r = { .why = why, .whysize = sizeof(why) };
+	struct conf_reader r = { .why = why, .whysize = whysize };
 	const struct conf_row *o;
 	size_t i;
 
@@ -105,7 +104,10 @@ conf_live(const struct conf *running, const struct conf *next,
 			buf_addf(restart, "%s%s", buf_len(restart) > 0 ?
 			    ", " : "", o->name);
 	}
-	return r.conf;
+	if (conf_check(&r))
+		return r.conf;
+	conf_free(r.conf);
+	return NULL;
 }
 
 /* ---- CONFIG REWRITE ---- */

@@ -10,35 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "conn_priv.h"
 #include "log.h"
 
 /* An output buffer that grew larger than this is given back when empty. */
 #define CONN_KEEP	(16 * 1024)
-
-enum conn_state {
-	CONN_CONNECTING,
-	CONN_UP,
-	CONN_PAUSED,
-	CONN_HALF,		/* the other end has closed its side */
-	CONN_ENDED
-};
-
-struct conn {
-	struct loop		*loop;
-	const struct conn_ops	*ops;
-	void			*arg;
-	int			 fd;
-	enum conn_state		 state;
-	struct event		 in;
-	struct event		 out;
-	struct loop_task	 flush;
-	struct buf		 output;
-	uint64_t		 sent;
-	int			 error;		/* of a connect that failed */
-	struct conn_addr	 peer;
-	struct conn_addr	 local;
-};
 
 void
 conn_addr_from(struct conn_addr *a, const struct sockaddr *sa, socklen_t len)
@@ -66,6 +42,22 @@ conn_addr_from(struct conn_addr *a, const struct sockaddr *sa, socklen_t len)
 }
 
 bool
+conn_same_host(const struct conn_addr *a, const struct conn_addr *b)
+{
+	const struct sockaddr_in *a4 = (const void *)&a->sa;
+	const struct sockaddr_in *b4 = (const void *)&b->sa;
+	const struct sockaddr_in6 *a6 = (const void *)&a->sa;
+	const struct sockaddr_in6 *b6 = (const void *)&b->sa;
+
+	if (a->sa.ss_family != b->sa.ss_family)
+		return false;
+	return a->sa.ss_family == AF_INET ?
+	    a4->sin_addr.s_addr == b4->sin_addr.s_addr :
+	    a->sa.ss_family == AF_INET6 &&
+	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
+bool
 conn_resolve(const char *host, int port, struct conn_addr *a,
     const char **why)
 {
@@ -86,7 +78,7 @@ conn_resolve(const char *host, int port, struct conn_addr *a,
 	return true;
 }
 
-static void
+void
 conn_end(struct conn *c, int error)
 {
 	if (c->state == CONN_ENDED)
@@ -102,13 +94,12 @@ conn_end(struct conn *c, int error)
 	c->ops->on_end(c->arg, error);
 }
 
-/* Waits for data, or only for the other end's close. */
-static void
-conn_arm(struct conn *c, short what)
+void
+conn_arm(struct conn *c, short what, event_callback_fn fn)
 {
 	event_del(&c->in);
 	event_assign(&c->in, loop_base(c->loop), c->fd, what | EV_PERSIST,
-	    event_get_callback(&c->in), c);
+	    fn, c);
 	if (event_add(&c->in, NULL) == -1)
 		fatalx("conn: event_add failed");
 }
@@ -141,32 +132,47 @@ conn_on_in(evutil_socket_t fd, short what, void *arg)
 		conn_end(c, 0);
 }
 
-/* Sends; false when the connection ended while doing so. */
-static bool
-conn_send(struct conn *c)
+void
+conn_slim(struct buf *b)
+{
+	if (buf_len(b) == 0 && b->size > CONN_KEEP)
+		buf_free(b);
+}
+
+int
+conn_put(struct conn *c, struct buf *b)
 {
 	ssize_t n;
 
-	while (buf_len(&c->output) > 0) {
-		n = send(c->fd, buf_data(&c->output), buf_len(&c->output),
-		    MSG_NOSIGNAL);
+	while (buf_len(b) > 0) {
+		n = send(c->fd, buf_data(b), buf_len(b), MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN) {
 			event_add(&c->out, NULL);
-			return true;
+			return 0;
 		}
-		if (n == -1) {
-			conn_end(c, errno);
-			return false;
-		}
-		c->sent += (uint64_t)n;
-		buf_drain(&c->output, (size_t)n);
+		if (n == -1)
+			return errno;
+		buf_drain(b, (size_t)n);
 	}
 	event_del(&c->out);
-	if (c->output.size > CONN_KEEP)
-		buf_free(&c->output);
-	return true;
+	conn_slim(b);
+	return 0;
+}
+
+/* Sends; false when the connection ended while doing so. */
+static bool
+conn_send(struct conn *c)
+{
+	size_t before = buf_len(&c->output);
+	int error = c->tls != NULL ? conn_tls_send(c) :
+	    conn_put(c, &c->output);
+
+	c->sent += before - buf_len(&c->output);
+	if (error != 0)
+		conn_end(c, error);
+	return error == 0;
 }
 
 static void
@@ -174,10 +180,20 @@ conn_flush_cb(void *arg)
 {
 	struct conn *c = arg;
 
-	if (buf_len(&c->output) == 0 || event_pending(&c->out, EV_WRITE, NULL))
+	if (conn_pending(c) == 0 || event_pending(&c->out, EV_WRITE, NULL))
 		return;
-	if (conn_send(c) && buf_len(&c->output) == 0 && c->ops->on_sent)
+	if (conn_send(c) && conn_pending(c) == 0 && c->ops->on_sent)
 		c->ops->on_sent(c->arg);
+}
+
+void
+conn_opened(struct conn *c)
+{
+	c->state = CONN_UP;
+	if (c->ops->on_open != NULL)
+		c->ops->on_open(c->arg);
+	if (c->state != CONN_ENDED && buf_len(&c->output) > 0)
+		loop_defer(c->loop, &c->flush);
 }
 
 static void
@@ -191,12 +207,12 @@ conn_on_connected(struct conn *c)
 		conn_end(c, c->error);
 		return;
 	}
-	c->state = CONN_UP;
-	conn_arm(c, EV_READ);
-	if (c->ops->on_open != NULL)
-		c->ops->on_open(c->arg);
-	if (c->state != CONN_ENDED && buf_len(&c->output) > 0)
-		loop_defer(c->loop, &c->flush);
+	if (c->tls != NULL) {
+		conn_tls_begin(c);
+		return;
+	}
+	conn_arm(c, EV_READ, conn_on_in);
+	conn_opened(c);
 }
 
 static void
@@ -209,7 +225,7 @@ conn_on_out(evutil_socket_t fd, short what, void *arg)
 	loop_now(c->loop);
 	if (c->state == CONN_CONNECTING)
 		conn_on_connected(c);
-	else if (conn_send(c) && buf_len(&c->output) == 0 && c->ops->on_sent)
+	else if (conn_send(c) && conn_pending(c) == 0 && c->ops->on_sent)
 		c->ops->on_sent(c->arg);
 }
 
@@ -281,12 +297,23 @@ conn_connect(struct loop *l, const struct conn_addr *to,
 		loop_defer(l, &c->flush);
 	} else
 		event_add(&c->out, NULL);
+	if (to->tls != NULL)
+		c->tls = conn_tls_new(c, tls_connect(to->tls));
 	return c;
+}
+
+void
+conn_start_tls(struct conn *c, SSL *ssl)
+{
+	c->tls = conn_tls_new(c, ssl);
+	conn_tls_begin(c);
 }
 
 void
 conn_free(struct conn *c)
 {
+	if (c->tls != NULL)
+		conn_tls_free(c);
 	if (c->fd != -1) {
 		event_del(&c->in);
 		event_del(&c->out);
@@ -317,7 +344,8 @@ conn_write(struct conn *c, const void *p, size_t n)
 size_t
 conn_pending(const struct conn *c)
 {
-	return buf_len(&c->output);
+	return buf_len(&c->output) +
+	    (c->tls != NULL ? conn_tls_pending(c->tls) : 0);
 }
 
 uint64_t
@@ -332,7 +360,7 @@ conn_pause(struct conn *c)
 	if (c->state != CONN_UP)
 		return;
 	c->state = CONN_PAUSED;
-	conn_arm(c, EV_CLOSED);
+	conn_arm(c, EV_CLOSED, event_get_callback(&c->in));
 }
 
 void
@@ -341,7 +369,9 @@ conn_resume(struct conn *c)
 	if (c->state != CONN_PAUSED)
 		return;
 	c->state = CONN_UP;
-	conn_arm(c, EV_READ);
+	conn_arm(c, EV_READ, event_get_callback(&c->in));
+	if (c->tls != NULL)
+		conn_tls_resume(c);
 }
 
 bool

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "loop.h"
+#include "tls.h"
 
 struct conn;
 
@@ -19,6 +20,7 @@ struct conn_addr {
 	struct sockaddr_storage	 sa;
 	socklen_t		 len;
 	char			 text[CONN_ADDR_TEXT];	/* host:port */
+	const struct tls_to	*tls;	/* how to speak TLS there; or NULL */
 };
 
 /*
@@ -28,6 +30,12 @@ struct conn_addr {
 bool	conn_resolve(const char *host, int port, struct conn_addr *,
 	    const char **why) MUST_CHECK;
 void	conn_addr_from(struct conn_addr *, const struct sockaddr *, socklen_t);
+
+/* Are they of one host, whatever the port? */
+bool	conn_same_host(const struct conn_addr *, const struct conn_addr *);
+
+/* How those who connect to a listening socket begin. */
+enum conn_how { CONN_PLAIN, CONN_TLS };
 
 struct conn_ops {
 	/* Connected; not called for accepted ones. May be NULL. */
@@ -47,6 +55,12 @@ struct conn_ops {
 /* Takes over a connected socket, which becomes non-blocking. */
 struct conn	*conn_accepted(struct loop *, int fd, const struct conn_ops *,
 		    void *arg);
+
+/*
+ * Speaks TLS from the first byte on; takes over the session. For one that was
+ * accepted in this turn. What fails in the handshake is logged.
+ */
+void	conn_start_tls(struct conn *, SSL *);
 
 /* Begins to connect; failure comes by on_end, never from here. */
 struct conn	*conn_connect(struct loop *, const struct conn_addr *,

@@ -84,8 +84,8 @@ control_redis_health(const struct control *c, enum side s, struct mono now)
 	if (redis_link(r) == REDIS_REFUSED && (heard.us == 0 ||
 	    control_long_awake(c, now)))
 		return NODE_GONE;
-	/* It lives; that our password is wrong is no death of it. */
-	if (redis_link(r) == REDIS_DENIED)
+	/* It lives; a wrong password or certificate is no death of it. */
+	if (redis_link(r) == REDIS_DENIED || redis_link(r) == REDIS_UNTRUSTED)
 		return NODE_QUIET;
 	if (silent > c->conf->down_after)
 		return NODE_GONE;
@@ -596,6 +596,17 @@ control_resolve(const struct conf_addr *a, const char *option,
 	return false;
 }
 
+static bool
+control_resolve_redis(struct control *c, const struct conf_addr *a,
+    const char *option, enum side s, char *why, size_t whysize)
+{
+	if (!control_resolve(a, option, &c->addr[s], why, whysize))
+		return false;
+	if (c->conf->redis_tls)
+		c->addr[s].tls = tls_to(c->tls, a->host);
+	return true;
+}
+
 static struct node_conf
 control_node_conf(const struct control *c)
 {
@@ -756,13 +767,13 @@ control_start(struct control *c, char *why, size_t whysize)
 {
 	const struct conf *f = c->conf;
 
-	if (!control_resolve(&f->redis, "redis", &c->addr[c->me], why,
+	if (!control_resolve_redis(c, &f->redis, "redis", c->me, why,
 	    whysize))
 		return false;
 	if (c->standalone)
 		return control_start_redis(c, why, whysize);
-	return control_resolve(&f->peer_redis, "peer-redis",
-	    &c->addr[SIDE_OTHER(c->me)], why, whysize) &&
+	return control_resolve_redis(c, &f->peer_redis, "peer-redis",
+	    SIDE_OTHER(c->me), why, whysize) &&
 	    control_load(c, why, whysize) &&
 	    control_start_redis(c, why, whysize) &&
 	    control_start_vrrp(c, why, whysize) &&
@@ -771,7 +782,7 @@ control_start(struct control *c, char *why, size_t whysize)
 
 struct control *
 control_new(struct loop *l, const struct conf *conf, struct gate *g,
-    struct epoch_store *store,
+    struct epoch_store *store, struct tls *tls,
     const struct control_ops *ops, char *why, size_t whysize)
 {
 	struct control *c = xcalloc(1, sizeof(*c));
@@ -783,6 +794,7 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->conf = conf;
 	c->gate = g;
 	c->store = store;
+	c->tls = tls;
 	c->ops = *ops;
 	c->standalone = conf->peer == NULL;
 	c->me = c->standalone || strcmp(conf->node, conf->peer) < 0 ?

@@ -111,7 +111,7 @@ struct control_view {
  * why says what, for an operator. store may be NULL without a peer.
  */
 struct control	*control_new(struct loop *, const struct conf *,
-		    struct gate *, struct epoch_store *,
+		    struct gate *, struct epoch_store *, struct tls *,
 		    const struct control_ops *, char *why, size_t whysize);
 void		 control_free(struct control *);
 /* A new configuration is in force; it outlives its use here. */

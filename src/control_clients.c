@@ -37,7 +37,7 @@ struct control_clients {
 	struct event	*tell;
 	struct event	*again;
 	size_t		 round;		/* into control_tickle_ms */
-	struct tickle	*tickle;	/* NULL: not allowed */
+	struct tickle	*tickle[2];	/* one a port, or NULL */
 };
 
 /* ---- telling the peer ---- */
@@ -171,10 +171,14 @@ control_clients_on_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct control_clients *cc = arg;
 	struct timeval tv = { 0, 0 };
+	size_t i;
 
 	(void)fd;
 	(void)what;
-	roster_each(cc->there, control_clients_tickle_one, cc->tickle);
+	for (i = 0; i < NELEM(cc->tickle); i++)
+		if (cc->tickle[i] != NULL)
+			roster_each(cc->there, control_clients_tickle_one,
+			    cc->tickle[i]);
 	if (++cc->round == NELEM(control_tickle_ms))
 		return;
 	tv.tv_usec = 1000 * (control_tickle_ms[cc->round] -
@@ -187,7 +191,8 @@ control_clients_tickle(struct control *c)
 {
 	struct control_clients *cc = c->clients;
 
-	if (cc->tickle == NULL || roster_count(cc->there) == 0)
+	if ((cc->tickle[0] == NULL && cc->tickle[1] == NULL) ||
+	    roster_count(cc->there) == 0)
 		return;
 	log_info("clients: the VIP is here, %zu of the other node are tickled",
 	    roster_count(cc->there));
@@ -198,13 +203,13 @@ control_clients_tickle(struct control *c)
 /* ---- start and end ---- */
 
 static struct tickle *
-control_clients_open(const struct conf *f)
+control_clients_open(const struct conf *f, long long port)
 {
 	struct conn_addr vip;
 	const char *why;
 	struct tickle *t;
 
-	if (!conn_resolve(f->vip, (int)f->port, &vip, &why))
+	if (port == 0 || !conn_resolve(f->vip, (int)port, &vip, &why))
 		return NULL;
 	if ((t = tickle_new(&vip)) == NULL)
 		log_warn("clients: those of a node that crashed will notice "
@@ -227,18 +232,21 @@ control_clients_start(struct control *c)
 	    cc);
 	if (cc->tell == NULL || cc->again == NULL)
 		fatalx("control: out of memory");
-	cc->tickle = control_clients_open(c->conf);
+	cc->tickle[0] = control_clients_open(c->conf, c->conf->port);
+	cc->tickle[1] = control_clients_open(c->conf, c->conf->tls_port);
 }
 
 void
 control_clients_free(struct control *c)
 {
 	struct control_clients *cc = c->clients;
+	size_t i;
 
 	if (cc == NULL)
 		return;
-	if (cc->tickle != NULL)
-		tickle_free(cc->tickle);
+	for (i = 0; i < NELEM(cc->tickle); i++)
+		if (cc->tickle[i] != NULL)
+			tickle_free(cc->tickle[i]);
 	event_free(cc->tell);
 	event_free(cc->again);
 	roster_free(cc->here);

@@ -57,6 +57,7 @@ struct control {
 	struct control_ops	 ops;
 	enum side		 me;
 	bool			 standalone;
+	struct tls		*tls;
 	struct conn_addr	 addr[2];
 	struct redis		*redis[2];
 	struct peer		*peer;

@@ -12,6 +12,7 @@ struct loop {
 	struct event_base	*base;
 	struct event		*end;	/* made active once a turn */
 	char			*buffer;
+	char			*scratch;	/* NULL: never asked for */
 	struct mono		 now;
 	bool			 turning; /* end is active, now is valid */
 	struct loop_tasks	 tasks;
@@ -157,6 +158,7 @@ loop_free(struct loop *l)
 	close(l->bell);
 	pthread_mutex_destroy(&l->lock);
 	free(l->buffer);
+	free(l->scratch);
 	free(l);
 }
 
@@ -170,6 +172,14 @@ char *
 loop_buffer(struct loop *l)
 {
 	return l->buffer;
+}
+
+char *
+loop_scratch(struct loop *l)
+{
+	if (l->scratch == NULL)
+		l->scratch = xmalloc(LOOP_READ_SIZE);
+	return l->scratch;
 }
 
 struct mono

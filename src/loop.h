@@ -37,6 +37,8 @@ void		 loop_free(struct loop *);
 
 struct event_base	*loop_base(const struct loop *);
 char		*loop_buffer(struct loop *);	/* of LOOP_READ_SIZE bytes */
+/* A second one, for what is decrypted from the first. */
+char		*loop_scratch(struct loop *);
 
 /* The time, read once a turn. */
 struct mono	 loop_now(struct loop *);

@@ -42,6 +42,7 @@ struct main {
 	struct settings		*settings;
 	const struct conf	*conf;		/* what is in force */
 	struct conn_addr	 vip;		/* len 0: none */
+	struct tls		*tls;
 	struct gate		*gate;
 	struct epoch_store	*store;
 	struct workers		*workers;
@@ -244,6 +245,14 @@ main_raise_limits(const struct conf *f)
 		    (unsigned long long)want);
 }
 
+static bool
+main_on_take(const struct conf *conf, char *why, size_t whysize, void *arg)
+{
+	const struct main *m = arg;
+
+	return tls_load(m->tls, conf, why, whysize);
+}
+
 /* A new configuration: every part that can follow does. */
 static void
 main_on_settings(struct conf *conf, void *arg)
@@ -285,17 +294,19 @@ main_hold_report(void *arg)
 	return workers_hold_report(m->workers);
 }
 
+/* With port 0, nothing is to be done. */
 static bool
-main_listen_at(struct main *m, const char *host, struct conn_addr *a,
-    char *why, size_t whysize)
+main_listen_port(struct main *m, const char *host, long long port,
+    enum conn_how how, char *why, size_t whysize)
 {
 	const char *reason = NULL;
+	struct conn_addr a;
 
-	if (conn_resolve(host, (int)m->conf->port, a, &reason) &&
-	    workers_listen(m->workers, a))
+	if (port == 0 || (conn_resolve(host, (int)port, &a, &reason) &&
+	    workers_listen(m->workers, &a, how)))
 		return true;
 	snprintf(why, whysize, "cannot listen for clients at %s port %lld: "
-	    "%s%s", host, m->conf->port, reason != NULL ? reason :
+	    "%s%s", host, port, reason != NULL ? reason :
 	    strerror(errno), reason == NULL && errno == EADDRINUSE ?
 	    " (a Redis that binds all addresses is in the way: give it a "
 	    "bind of its own)" : "");
@@ -303,17 +314,27 @@ main_listen_at(struct main *m, const char *host, struct conn_addr *a,
 }
 
 static bool
+main_listen_at(struct main *m, const char *host, char *why, size_t whysize)
+{
+	return main_listen_port(m, host, m->conf->port, CONN_PLAIN, why,
+	    whysize) &&
+	    main_listen_port(m, host, m->conf->tls_port, CONN_TLS, why,
+	    whysize);
+}
+
+static bool
 main_listen(struct main *m, char *why, size_t whysize)
 {
 	char *words, *host, *next;
-	struct conn_addr a;
+	const char *reason;
 	bool ok = m->conf->vip == NULL ||
-	    main_listen_at(m, m->conf->vip, &m->vip, why, whysize);
+	    (main_listen_at(m, m->conf->vip, why, whysize) &&
+	    conn_resolve(m->conf->vip, 0, &m->vip, &reason));
 
 	words = xstrdup(m->conf->bind);
 	for (host = strtok_r(words, " ", &next); host != NULL && ok;
 	    host = strtok_r(NULL, " ", &next))
-		ok = main_listen_at(m, host, &a, why, whysize);
+		ok = main_listen_at(m, host, why, whysize);
 	free(words);
 	return ok;
 }
@@ -327,18 +348,22 @@ main_start(struct main *m, char *why, size_t whysize)
 	    .settings = m->settings, .gate = m->gate,
 	    .shutdown = main_end, .arg = m };
 
-	m->workers = workers_new(m->loop, m->gate, m->conf);
+	m->tls = tls_new();
+	if (!tls_load(m->tls, m->conf, why, whysize))
+		return false;
+	m->workers = workers_new(m->loop, m->gate, m->tls, m->conf);
 	if (m->conf->peer != NULL && (m->store = epoch_open(
 	    m->conf->state_dir, why, whysize)) == NULL)
 		return false;
-	m->control = control_new(m->loop, m->conf, m->gate, m->store, &ops,
-	    why, whysize);
+	m->control = control_new(m->loop, m->conf, m->gate, m->store,
+	    m->tls, &ops, why, whysize);
 	if (m->control == NULL)
 		return false;
 	workers_set_redis(m->workers, control_redis_addrs(m->control));
 	env.workers = m->workers;
 	env.control = m->control;
 	m->admin = admin_new(&env, why, whysize);
+	settings_on_take(m->settings, main_on_take, m);
 	settings_watch(m->settings, main_on_settings, m);
 	if (m->admin == NULL || !main_listen(m, why, whysize))
 		return false;
@@ -381,6 +406,8 @@ main_free(struct main *m)
 		control_free(m->control);
 	if (m->workers != NULL)
 		workers_free(m->workers);
+	if (m->tls != NULL)
+		tls_free(m->tls);
 	loop_free(m->loop);
 	if (m->store != NULL)
 		epoch_close(m->store);
@@ -450,6 +477,15 @@ static int
 main_check(const struct conf *conf)
 {
 	struct buf text = BUF_INIT;
+	struct tls *tls = tls_new();
+	char why[512];
+	bool ok = tls_load(tls, conf, why, sizeof(why));
+
+	tls_free(tls);
+	if (!ok) {
+		log_warnx("main: %s", why);
+		return 1;
+	}
 
 	conf_print(conf, &text);
 	main_print_gate(&text);

@@ -66,8 +66,8 @@ redis_fail_waits(struct redis *r)
 static void
 redis_set_link(struct redis *r, enum redis_link link)
 {
-	static const char *const names[] = { "down", "refused", "denied",
-	    "up" };
+	static const char *const names[] = { "down", "refused",
+	    "untrusted", "denied", "up" };
 
 	if (r->link == link)
 		return;
@@ -94,13 +94,25 @@ redis_disconnect(struct redis *r)
 static void
 redis_lost(struct redis *r, int error)
 {
-	bool was_up = r->connected;
+	bool was_up = r->connected && r->link >= REDIS_DENIED;
 
 	redis_disconnect(r);
 	redis_set_link(r, error == ECONNREFUSED ? REDIS_REFUSED : REDIS_DOWN);
 	redis_fail_waits(r);
 	if (was_up && r->bev == NULL)
 		redis_connect(r);
+}
+
+/* It lives, but it is not whom it should be, or thinks so of us. */
+static void
+redis_distrust(struct redis *r, const char *why)
+{
+	if (r->link != REDIS_UNTRUSTED)
+		log_warnx("%s: TLS with %s failed: %s", r->opts.label,
+		    r->opts.addr.text, why);
+	redis_disconnect(r);
+	redis_set_link(r, REDIS_UNTRUSTED);
+	redis_fail_waits(r);
 }
 
 /* ---- reading and writing ---- */
@@ -307,23 +319,28 @@ static void
 redis_on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct redis *r = arg;
+	int error = errno;
+	char why[512];
 
-	(void)bev;
 	if (what & BEV_EVENT_CONNECTED)
 		redis_on_connected(r);
+	else if ((what & BEV_EVENT_ERROR) &&
+	    tls_bufferevent_why(bev, why, sizeof(why)))
+		redis_distrust(r, why);
 	else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-		redis_lost(r, what & BEV_EVENT_EOF ? 0 : errno);
+		redis_lost(r, what & BEV_EVENT_EOF ? 0 : error);
 }
 
 static void
 redis_connect(struct redis *r)
 {
 	struct sockaddr_storage sa = r->opts.addr.sa;
+	const struct tls_to *tls = r->opts.addr.tls;
 
-	r->bev = bufferevent_socket_new(r->base, -1, BEV_OPT_CLOSE_ON_FREE |
-	    BEV_OPT_DEFER_CALLBACKS);
+	r->bev = tls_bufferevent(r->base, -1,
+	    tls != NULL ? tls_connect(tls) : NULL, BEV_OPT_DEFER_CALLBACKS);
 	r->reader = redisReaderCreate();
-	if (r->bev == NULL || r->reader == NULL)
+	if (r->reader == NULL)
 		fatalx("%s: out of memory", r->opts.label);
 	r->connect_deadline = mono_add_ms(mono_now(), REDIS_CONNECT_MS);
 	bufferevent_setcb(r->bev, redis_on_read, NULL, redis_on_event, r);

@@ -14,6 +14,8 @@ struct settings {
 	char		*waiting;	/* for a restart */
 	settings_fn	*fn;
 	void		*arg;
+	settings_take_fn *take;
+	void		*take_arg;
 };
 
 struct settings *
@@ -51,21 +53,42 @@ settings_watch(struct settings *s, settings_fn *fn, void *arg)
 	s->arg = arg;
 }
 
+void
+settings_on_take(struct settings *s, settings_take_fn *take, void *arg)
+{
+	s->take = take;
+	s->take_arg = arg;
+}
+
 const char *
 settings_waiting(const struct settings *s)
 {
 	return s->waiting;
 }
 
-static void
-settings_swap(struct settings *s, struct conf *next)
+/* Takes over next. */
+static bool
+settings_swap(struct settings *s, struct conf *next, char *text, size_t size)
 {
 	struct conf *old = s->conf;
 
+	if (s->take != NULL && !s->take(next, text, size, s->take_arg)) {
+		conf_free(next);
+		return false;
+	}
 	s->conf = next;
 	if (s->fn != NULL)
 		s->fn(next, s->arg);
 	conf_free(old);
+	return true;
+}
+
+/* Says in text why not; false. */
+static bool
+settings_not_reloaded(const char *text)
+{
+	log_warnx("settings: not reloaded, nothing changed: %s", text);
+	return false;
 }
 
 bool
@@ -73,24 +96,26 @@ settings_reload(struct settings *s, char *text, size_t size)
 {
 	struct buf restart = BUF_INIT;
 	struct conf *next = NULL, *live;
+	char *waiting;
 
 	if (s->file == NULL)
 		snprintf(text, size, "there is no file: all options came by "
 		    "the command line");
 	else
 		next = conf_load(s->file, s->argc, s->argv, text, size);
-	if (next == NULL) {
-		log_warnx("settings: not reloaded, nothing changed: %s",
-		    text);
-		return false;
-	}
-	live = conf_live(s->conf, next, &restart);
+	if (next == NULL)
+		return settings_not_reloaded(text);
+	live = conf_live(s->conf, next, &restart, text, size);
 	conf_free(next);
-	free(s->waiting);
-	s->waiting = xstrndup(buf_len(&restart) > 0 ? buf_data(&restart) : "",
+	waiting = xstrndup(buf_len(&restart) > 0 ? buf_data(&restart) : "",
 	    buf_len(&restart));
 	buf_free(&restart);
-	settings_swap(s, live);
+	if (live == NULL || !settings_swap(s, live, text, size)) {
+		free(waiting);
+		return settings_not_reloaded(text);
+	}
+	free(s->waiting);
+	s->waiting = waiting;
 	snprintf(text, size, *s->waiting != '\0' ?
 	    "OK, but these need a restart: %s" : "OK", s->waiting);
 	log_info("settings: %s is reloaded%s%s", s->file,
@@ -106,9 +131,8 @@ settings_set(struct settings *s, int n, char *const *word, char *text,
 	struct conf *next = conf_with(s->conf, n, word, text, size);
 	int i;
 
-	if (next == NULL)
+	if (next == NULL || !settings_swap(s, next, text, size))
 		return false;
-	settings_swap(s, next);
 	for (i = 0; i + 1 < n; i += 2)
 		log_info("settings: %s is now %s", word[i], word[i + 1]);
 	snprintf(text, size, "OK");

@@ -30,6 +30,15 @@ typedef void settings_fn(struct conf *, void *arg);
 void	settings_watch(struct settings *, settings_fn *, void *arg);
 
 /*
+ * Asked before each change, when everything else is in order: takes what the
+ * new one needs beyond itself, such as the files it names. False with why:
+ * nothing changes.
+ */
+typedef bool settings_take_fn(const struct conf *, char *why, size_t whysize,
+	    void *arg);
+void	settings_on_take(struct settings *, settings_take_fn *, void *arg);
+
+/*
  * All of these say in text (of size bytes) what was done or what is in the
  * way; false: nothing changed.
  *

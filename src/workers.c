@@ -13,7 +13,7 @@
 #include "log.h"
 #include "stats.h"
 
-#define WORKERS_LISTENERS	16
+#define WORKERS_PORTS		32
 
 struct worker {
 	struct workers		*all;
@@ -27,14 +27,21 @@ struct worker {
 	struct loop_message	 progress;	/* of the gate, to home */
 };
 
+/* Where clients connect to. */
+struct workers_port {
+	struct workers		*all;
+	struct listener		*listener;
+	enum conn_how		 how;
+};
+
 struct workers {
 	struct loop		*home;
 	struct gate		*master;
 	struct hold_memory	 memory;
 	size_t			 maxclients;
 	uint64_t		 last_id;
-	struct listener		*listener[WORKERS_LISTENERS];
-	size_t			 listeners;
+	struct workers_port	 port[WORKERS_PORTS];
+	size_t			 ports;
 	struct conn_addr	 watched;
 	workers_watch_fn	*watch_fn;	/* NULL: nobody watches */
 	void			*watch_arg;
@@ -54,6 +61,7 @@ struct workers_message {
 		struct conn_addr	 vip;
 		struct {
 			int			 fd;
+			enum conn_how		 how;
 			uint64_t		 id;
 		} client;
 		struct {
@@ -199,7 +207,8 @@ worker_on_client(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
 
-	clients_add(m->worker->clients, m->u.client.fd, m->u.client.id);
+	clients_add(m->worker->clients, m->u.client.fd, m->u.client.how,
+	    m->u.client.id);
 	free(m);
 }
 
@@ -223,7 +232,7 @@ worker_on_moved(const struct conn *conn, bool came, void *arg)
 
 	if (!came)
 		atomic_fetch_sub(&w->load, 1);
-	if (strcmp(conn_local(conn)->text, w->all->watched.text) != 0)
+	if (!conn_same_host(conn_local(conn), &w->all->watched))
 		return;
 	m = workers_message(w, workers_on_moved);
 	m->u.moved.came = came;
@@ -266,7 +275,8 @@ static void
 workers_on_accept(int fd, void *arg)
 {
 	static const char full[] = "-ERR max number of clients reached\r\n";
-	struct workers *ws = arg;
+	struct workers_port *port = arg;
+	struct workers *ws = port->all;
 	struct workers_message *m;
 	struct worker *w;
 	size_t clients;
@@ -274,7 +284,9 @@ workers_on_accept(int fd, void *arg)
 	w = workers_pick(ws, &clients);
 	if (clients >= ws->maxclients) {
 		STATS_ADD(clients_rejected, 1);
-		if (write(fd, full, sizeof(full) - 1) == -1)
+		/* Before the handshake, nothing can be said. */
+		if (port->how == CONN_PLAIN &&
+		    write(fd, full, sizeof(full) - 1) == -1)
 			log_debug("workers: one more could not be told so");
 		close(fd);
 		return;
@@ -283,20 +295,23 @@ workers_on_accept(int fd, void *arg)
 	atomic_fetch_add(&w->load, 1);
 	m = workers_message(w, worker_on_client);
 	m->u.client.fd = fd;
+	m->u.client.how = port->how;
 	m->u.client.id = ++ws->last_id;
 	loop_post(w->loop, &m->message);
 }
 
 bool
-workers_listen(struct workers *ws, const struct conn_addr *a)
+workers_listen(struct workers *ws, const struct conn_addr *a,
+    enum conn_how how)
 {
-	struct listener *l;
+	struct workers_port *p = &ws->port[ws->ports];
 
-	assert(ws->listeners < WORKERS_LISTENERS);
-	l = listener_new(ws->home, a, workers_on_accept, ws);
-	if (l != NULL)
-		ws->listener[ws->listeners++] = l;
-	return l != NULL;
+	assert(ws->ports < WORKERS_PORTS);
+	p->all = ws;
+	p->how = how;
+	p->listener = listener_new(ws->home, a, workers_on_accept, p);
+	ws->ports += p->listener != NULL;
+	return p->listener != NULL;
 }
 
 static void
@@ -326,8 +341,8 @@ workers_farewell(struct workers *ws, const struct conn_addr *vip)
 static void
 workers_unlisten(struct workers *ws)
 {
-	while (ws->listeners > 0)
-		listener_free(ws->listener[--ws->listeners]);
+	while (ws->ports > 0)
+		listener_free(ws->port[--ws->ports].listener);
 }
 
 static void
@@ -512,7 +527,8 @@ workers_stop(struct workers *ws)
 }
 
 static void
-worker_init(struct worker *w, struct workers *ws, const struct conf *conf)
+worker_init(struct worker *w, struct workers *ws, struct tls *tls,
+    const struct conf *conf)
 {
 	struct clients_ops ops = { .round = workers_carry,
 	    .moved = worker_on_moved, .arg = w };
@@ -526,11 +542,13 @@ worker_init(struct worker *w, struct workers *ws, const struct conf *conf)
 	w->gate = gate_new(ws->master);
 	gate_on_progress(w->gate, worker_on_gate_progress, w);
 	gate_on_report(w->gate, worker_on_gate_report, w);
-	w->clients = clients_new(w->loop, w->gate, &ws->memory, conf, &ops);
+	w->clients = clients_new(w->loop, w->gate, &ws->memory, tls, conf,
+	    &ops);
 }
 
 struct workers *
-workers_new(struct loop *home, struct gate *master, const struct conf *conf)
+workers_new(struct loop *home, struct gate *master, struct tls *tls,
+    const struct conf *conf)
 {
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	size_t i, n = (size_t)conf->workers;
@@ -545,7 +563,7 @@ workers_new(struct loop *home, struct gate *master, const struct conf *conf)
 	ws->count = n;
 	workers_set_own_conf(ws, conf);
 	for (i = 0; i < n; i++)
-		worker_init(&ws->worker[i], ws, conf);
+		worker_init(&ws->worker[i], ws, tls, conf);
 	gate_watch(master, workers_on_gate, ws);
 	return ws;
 }

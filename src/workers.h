@@ -20,7 +20,7 @@ struct workers;
  * heard. The gate is the master, whose changes they follow.
  */
 #define WORKERS_BY_DEFAULT	4
-struct workers	*workers_new(struct loop *, struct gate *,
+struct workers	*workers_new(struct loop *, struct gate *, struct tls *,
 		    const struct conf *);
 void		 workers_start(struct workers *);
 void		 workers_stop(struct workers *);
@@ -40,11 +40,11 @@ void		 workers_set_conf(struct workers *, struct conf *);
  * Clients may connect to this address and are handed out evenly. False with
  * errno; see listener_new().
  */
-bool		 workers_listen(struct workers *, const struct conn_addr *)
-		    MUST_CHECK;
+bool		 workers_listen(struct workers *, const struct conn_addr *,
+		    enum conn_how) MUST_CHECK;
 
 /*
- * Told of those who connect to that address, by the address they come from,
+ * Told of those who connect to that host, by the address they come from,
  * and again when they have gone. One watcher, set before they start.
  */
 typedef void workers_watch_fn(const char *peer, bool came, void *arg);

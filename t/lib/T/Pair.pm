@@ -26,7 +26,7 @@ sub new {
 		$pair->{redis}{$n} = T::Redis->new(
 		    name => "$pair->{name}redis-$n",
 		    fence => $by_node->($opt{fence} // 1, $n),
-		    password => $opt{password},
+		    password => $opt{password}, tls => $opt{redis_tls},
 		    conf => join "\n", $persistence{$by_node->(
 		    $opt{persistence} // 'aof', $n)},
 		    $by_node->($opt{redis_conf} // '', $n));
@@ -39,7 +39,7 @@ sub new {
 		    conf => join "\n", 'cluster test', "node $n",
 		    "peer $o 127.0.0.1:$peer_port{$o}",
 		    "peer-port $peer_port{$n}",
-		    'peer-redis 127.0.0.1:' . $pair->{redis}{$o}->port,
+		    'peer-redis 127.0.0.1:' . $pair->{redis}{$o}->service,
 		    "peer-secret-file $secret",
 		    $by_node->($pair->{conf}, $n));
 	}

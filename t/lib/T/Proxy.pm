@@ -3,11 +3,14 @@ package T::Proxy;
 use strict;
 use warnings;
 use T;
+use T::Cert;
 use T::Resp;
 
 my $count = 0;
+my $cert;	# what T_TLS=1 takes
 
-# conf: lines for holdover.conf beyond those made here.
+# conf: lines for holdover.conf beyond those made here; tls: a T::Cert, for a
+# port that speaks TLS too. With T_TLS=1 each has one, and clients use it.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'holdover' . ++$count;
@@ -15,10 +18,14 @@ sub new {
 	mkdir $dir or die "$dir: $!";
 	my $p = bless { name => $name, dir => $dir, port => free_port(),
 	    socket => "$dir/admin.sock" }, $class;
+	$p->{tls} = $opt{tls} // ($ENV{T_TLS} ? $cert //= T::Cert->ca->sign :
+	    undef);
+	$p->{tls_port} = free_port() if $p->{tls};
 	write_file("$dir/holdover.conf", join "\n", 'bind 127.0.0.1',
-	    "port $p->{port}", "redis 127.0.0.1:" . $opt{redis}->port,
+	    "port $p->{port}", "redis 127.0.0.1:" . $opt{redis}->service,
 	    'admin-port 0', "admin-unixsocket $p->{socket}",
 	    "state-dir $dir/state", 'maxclients 2000', 'log-level debug',
+	    $p->{tls} ? ("tls-port $p->{tls_port}", $p->{tls}->conf) : (),
 	    $opt{conf} // '', '');
 	$p->start unless $opt{later};
 	return $p;
@@ -38,7 +45,14 @@ sub start {
 sub port { $_[0]{port} }
 sub child { $_[0]{child} }
 sub log { slurp($_[0]{child}{log}) }
-sub connect { T::Resp->new($_[0]{port}) }
+sub tls_port { $_[0]{tls_port} }
+sub connect_plain { T::Resp->new($_[0]{port}) }
+sub connect_tls {
+	my ($p, @options) = @_;
+	@options = $p->{tls}->args if !@options;
+	return T::Resp->new($p->{tls_port}, tls => \@options);
+}
+sub connect { $ENV{T_TLS} ? $_[0]->connect_tls : $_[0]->connect_plain }
 sub command { my ($p, @args) = @_; $p->connect->command(@args) }
 sub admin_connect { T::Resp->new($_[0]{socket}) }
 sub admin { my ($p, @args) = @_; $p->admin_connect->command(@args) }

@@ -8,7 +8,8 @@ use T::Resp;
 my $count = 0;
 
 # Options: fence => 1 (replica of nowhere at start), password => for clients
-# and for replication, conf => more lines, rdb => a file to begin with.
+# and for replication, tls => a T::Cert, for a port and replication by TLS,
+# conf => more lines, rdb => a file to begin with.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'redis' . ++$count;
@@ -16,13 +17,16 @@ sub new {
 	mkdir $dir or die "$dir: $!";
 	my $r = bless { name => $name, dir => $dir, port => free_port(),
 	    password => $opt{password} }, $class;
+	$r->{tls_port} = free_port() if $opt{tls};
 	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
 	    "port $r->{port}", "dir $dir", 'save ""',
 	    'repl-diskless-sync-delay 0', 'repl-backlog-ttl 0',
 	    'enable-debug-command yes',
 	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (),
 	    defined $opt{password} ? ("requirepass $opt{password}",
-	    "masterauth $opt{password}") : (), $opt{conf} // '', '');
+	    "masterauth $opt{password}") : (), $opt{tls} ?
+	    ("tls-port $r->{tls_port}", 'tls-replication yes',
+	    $opt{tls}->conf) : (), $opt{conf} // '', '');
 	system('cp', $opt{rdb}, "$dir/dump.rdb") == 0 or die "$opt{rdb}: $!"
 	    if defined $opt{rdb};
 	$r->start;
@@ -41,6 +45,8 @@ sub start {
 }
 
 sub port { $_[0]{port} }
+# The one that Holdover is told of.
+sub service { $_[0]{tls_port} // $_[0]{port} }
 sub child { $_[0]{child} }
 
 sub connect {

@@ -7,16 +7,35 @@ use warnings;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use IO::Select;
+use POSIX ();
+use Socket;
 use T;
 
+# tls: a reference to tlspipe's options, through which it then speaks.
 sub new {
 	my ($class, $to, %opt) = @_;
-	my $s = $to =~ m{^/} ? IO::Socket::UNIX->new(Peer => $to) :
+	my $s = $opt{tls} ? tls($to, %opt) : $to =~ m{^/} ? IO::Socket::UNIX->new(Peer => $to) :
 	    IO::Socket::INET->new(PeerAddr => $opt{host} // '127.0.0.1',
 	    PeerPort => $to, Proto => 'tcp');
 	die "cannot connect to $to: $!\n" unless $s;
 	binmode $s;
 	return bless { s => $s, in => '', seconds => 15 }, $class;
+}
+
+# The pipe ends by itself when either side has closed.
+sub tls {
+	my ($port, %opt) = @_;
+	socketpair my $mine, my $its, AF_UNIX, SOCK_STREAM, PF_UNSPEC
+	    or die "socketpair: $!";
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0) {
+		open STDIN, '<&', $its;
+		open STDOUT, '>&', $its;
+		open STDERR, '>>', tmpdir() . '/tlspipe.log';
+		exec binary('t/tlspipe'), @{$opt{tls}},
+		    $opt{host} // '127.0.0.1', $port or POSIX::_exit(127);
+	}
+	return $mine;
 }
 
 sub encode {

@@ -1,0 +1,68 @@
+/*
+ * Shared by conn.c (plain sockets) and conn_tls.c (TLS over them), and by
+ * nobody else.
+ */
+#ifndef CONN_PRIV_H
+#define CONN_PRIV_H
+
+#include "buf.h"
+#include "conn.h"
+#include "tls.h"
+
+enum conn_state {
+	CONN_CONNECTING,
+	CONN_HANDSHAKE,		/* of TLS */
+	CONN_UP,
+	CONN_PAUSED,
+	CONN_HALF,		/* the other end has closed its side */
+	CONN_ENDED
+};
+
+struct conn {
+	struct loop		*loop;
+	const struct conn_ops	*ops;
+	void			*arg;
+	int			 fd;
+	enum conn_state		 state;
+	struct event		 in;
+	struct event		 out;
+	struct loop_task	 flush;
+	struct buf		 output;	/* not yet encrypted */
+	uint64_t		 sent;
+	int			 error;		/* of a connect that failed */
+	struct conn_addr	 peer;
+	struct conn_addr	 local;
+	struct conn_tls		*tls;		/* NULL: none */
+};
+
+/* Tells on_end(), once; see there. */
+void	conn_end(struct conn *, int error);
+
+/* Calls fn when there is something to read, or is closed: EV_READ, EV_CLOSED */
+void	conn_arm(struct conn *, short what, event_callback_fn);
+
+/*
+ * Sends what the socket takes of the buf, and waits for more room where
+ * that is not all. The errno of the failure, or 0.
+ */
+int	conn_put(struct conn *, struct buf *) MUST_CHECK;
+/* Gives back the memory of one that is empty and was large. */
+void	conn_slim(struct buf *);
+
+/* Bytes can be exchanged now: tells on_open(). */
+void	conn_opened(struct conn *);
+
+/* Takes over the session. */
+struct conn_tls	*conn_tls_new(struct conn *, SSL *);
+/* Says goodbye first, if it can. */
+void	conn_tls_free(struct conn *);
+/* The socket is there: begins the handshake. */
+void	conn_tls_begin(struct conn *);
+/* Encrypts and sends what the socket takes; as conn_put(). */
+int	conn_tls_send(struct conn *) MUST_CHECK;
+/* Encrypted bytes that have not left. */
+size_t	conn_tls_pending(const struct conn_tls *);
+/* It may be read again. */
+void	conn_tls_resume(struct conn *);
+
+#endif
