@@ -80,6 +80,7 @@ control_vip_facts(const struct control *c, struct vip_facts *f)
 		.serving = gate_order(c->gate)->state >= GATE_HOLD_WRITES,
 		.fresh = node_is_fresh(n, n->conf.me),
 		.idle = stats_sum().in_flight == 0,
+		.peer_known = p->health != NODE_UNKNOWN,
 		.peer_ready = p->health == NODE_UP && p->serving &&
 		    (c->heard.vrrp == VRRP_MASTER ||
 		    c->heard.vrrp == VRRP_BACKUP),

@@ -37,18 +37,35 @@ vip_init(struct vip *v, int64_t now_ms)
 
 /*
  * Sync comes before the VIP; but if nobody is fitter, hold the VIP and hold
- * the commands, for a VIP that nobody has helps no client. A holder keeps
- * it though its own Redis be dead: the proxy serves from the other one.
+ * the commands, for a VIP that nobody has helps no client. Who is fitter is
+ * not known at the start. A holder keeps it though its own Redis be dead: the
+ * proxy serves from the other one.
  */
 static bool
 vip_is_fit(const struct vip *v, const struct vip_facts *f)
 {
 	if (!f->peer_ready)
-		return true;
+		return f->holder || f->peer_known;
 	if (f->holder)
 		return v->unserved_ms == 0 ||
 		    f->now_ms - v->unserved_ms < VIP_PATIENCE_MS;
 	return f->serving && (f->fresh || !f->peer_holder);
+}
+
+/*
+ * Who takes the VIP is above whoever had it, until that one is heard in
+ * BACKUP: it may be frozen, or deaf, and MASTER still. Of two that are MASTER
+ * the newer one stays.
+ */
+static int
+vip_value(const struct vip *v, const struct vip_facts *f)
+{
+	if (v->state == VIP_UNFIT)
+		return VIP_VALUE_FAULT;
+	if (!f->holder || (f->peer_ready && !f->peer_holder))
+		return VIP_VALUE_FIT;
+	return v->callers != VIP_CALLERS_HERE ||
+	    v->value == VIP_VALUE_HOLDER ? VIP_VALUE_HOLDER : VIP_VALUE_FIT;
 }
 
 bool
@@ -91,8 +108,7 @@ vip_look(struct vip *v, const struct vip_facts *f)
 		    vip_end(v, f, !f->holder) : VIP_NOTHING;
 	}
 	vip_set(v, vip_is_fit(v, f) ? VIP_FIT : VIP_UNFIT, f->now_ms);
-	v->value = v->state == VIP_UNFIT ? VIP_VALUE_FAULT :
-	    f->holder ? VIP_VALUE_HOLDER : VIP_VALUE_FIT;
+	v->value = vip_value(v, f);
 	return VIP_NOTHING;
 }
 

@@ -20,7 +20,7 @@
 
 #define VIP_VALUE_FAULT		(-254)
 #define VIP_VALUE_FIT		0
-/* The holder's: one that was frozen and wakes is below it. */
+/* A new holder's: one that was frozen and wakes is below it. */
 #define VIP_VALUE_HOLDER	3
 
 enum vip_state {
@@ -44,6 +44,7 @@ struct vip_facts {
 	bool	serving;	/* clients could be served here */
 	bool	fresh;		/* this node's copy is fresh */
 	bool	idle;		/* no request is in flight */
+	bool	peer_known;	/* it is, or that it is silent */
 	bool	peer_ready;	/* heard, serving, its keepalived is MASTER or
 				 * BACKUP */
 	bool	peer_holder;

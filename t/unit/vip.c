@@ -15,10 +15,18 @@ at(int64_t ms)
 	return vip_look(&v, &f);
 }
 
+/* As control does it. */
+static bool
+let_go_at(int64_t ms)
+{
+	at(ms);
+	return vip_lets_go(&v, &f);
+}
+
 static void
 begin(void)
 {
-	f = (struct vip_facts){ .now_ms = 1000 };
+	f = (struct vip_facts){ .now_ms = 1000, .peer_known = true };
 	vip_init(&v, 1000);
 }
 
@@ -27,6 +35,14 @@ test_start(void)
 {
 	begin();
 	is_int(v.value, VIP_VALUE_FAULT, "a node starts unfit");
+	f.peer_known = false;
+	at(1050);
+	is_int(v.value, VIP_VALUE_FAULT, "until it is known who is fitter");
+	f.holder = true;
+	at(1060);
+	ok(v.value != VIP_VALUE_FAULT, "but a VIP that is here is kept");
+	f.holder = false;
+	f.peer_known = true;
 	f.peer_ready = f.peer_holder = true;
 	at(1100);
 	is_int(v.value, VIP_VALUE_FAULT, "while the peer is the better one");
@@ -44,7 +60,30 @@ test_start(void)
 	is_int(v.value, VIP_VALUE_FIT, "but if nobody is fitter, fit");
 	f.address = f.holder = true;
 	at(1600);
-	is_int(v.value, VIP_VALUE_HOLDER, "the holder is a little above");
+	is_int(v.value, VIP_VALUE_HOLDER, "a new holder is a little above");
+}
+
+static void
+test_two_holders(void)
+{
+	begin();
+	f.serving = f.fresh = true;
+	let_go_at(1000);
+	f.address = f.holder = true;
+	let_go_at(1100);
+	is_int(v.value, VIP_VALUE_HOLDER, "a new holder is above the old one");
+	f.peer_ready = f.peer_holder = true;
+	let_go_at(1200);
+	is_int(v.value, VIP_VALUE_HOLDER, "also while that is MASTER still");
+	f.peer_holder = false;
+	let_go_at(1300);
+	is_int(v.value, VIP_VALUE_FIT, "until it is heard in BACKUP");
+	f.peer_holder = true;
+	let_go_at(1400);
+	is_int(v.value, VIP_VALUE_FIT, "then the other may be above");
+	f.peer_ready = f.peer_holder = false;
+	let_go_at(1500);
+	is_int(v.value, VIP_VALUE_FIT, "or take over and be it");
 }
 
 static void
@@ -53,20 +92,20 @@ test_holder_that_cannot_serve(void)
 	begin();
 	f.address = f.holder = f.serving = f.fresh = f.peer_ready = true;
 	at(2000);
-	is_int(v.value, VIP_VALUE_HOLDER, "all is well");
+	is_int(v.value, VIP_VALUE_FIT, "all is well");
 	f.fresh = false;
 	at(2500);
-	is_int(v.value, VIP_VALUE_HOLDER, "an old copy does not matter: the "
+	is_int(v.value, VIP_VALUE_FIT, "an old copy does not matter: the "
 	    "proxy serves from the other");
 	f.serving = false;
 	at(3000);
 	at(3999);
-	is_int(v.value, VIP_VALUE_HOLDER, "who cannot serve has a second");
+	is_int(v.value, VIP_VALUE_FIT, "who cannot serve has a second");
 	at(4000);
 	is_int(v.value, VIP_VALUE_FAULT, "then it gives the VIP up");
 	f.peer_ready = false;
 	at(4100);
-	is_int(v.value, VIP_VALUE_HOLDER, "not while nobody would take it");
+	ok(v.value != VIP_VALUE_FAULT, "not while nobody would take it");
 }
 
 static void
@@ -84,7 +123,7 @@ test_handover(void)
 	ok(vip_hand_over(&v, &f), "a handover begins");
 	ok(!vip_hand_over(&v, &f), "a second one does not");
 	is_int(at(1150), VIP_NOTHING, "it waits for answers");
-	ok(v.state == VIP_DRAIN && v.value == VIP_VALUE_HOLDER,
+	ok(v.state == VIP_DRAIN && v.value == VIP_VALUE_FIT,
 	    "and keeps the VIP meanwhile");
 	f.idle = true;
 	is_int(at(1160), VIP_NOTHING, "when all is answered");
@@ -111,7 +150,7 @@ test_handover_in_vain(void)
 	is_int(at(2299), VIP_NOTHING, "keepalived has a second");
 	is_int(at(2300), VIP_FAILED, "then the handover has failed");
 	at(2301);
-	is_int(v.value, VIP_VALUE_HOLDER, "and all is as before");
+	is_int(v.value, VIP_VALUE_FIT, "and all is as before");
 }
 
 static void
@@ -151,6 +190,7 @@ int
 main(void)
 {
 	test_start();
+	test_two_holders();
 	test_holder_that_cannot_serve();
 	test_handover();
 	test_handover_in_vain();
