@@ -231,6 +231,9 @@ peer_link_up(struct peer_link *l)
 		TAILQ_FOREACH_SAFE(old, &p->in, link, next)
 			if (old != l && old->state == PEER_PROVEN)
 				peer_link_free(old);
+		/* It is there now: no need to wait for the next try. */
+		if (p->out == NULL)
+			peer_connect(p);
 	}
 	l->state = PEER_PROVEN;
 	p->complaint[0] = '\0';
