@@ -31,8 +31,21 @@ control_quiet_after(const struct control *c)
 
 /*
  * Whoever slept (a paused machine, SIGSTOP, a stuck disk) knows nothing of
- * what happened meanwhile: silence counts from the waking.
+ * what happened meanwhile: silence counts from the waking, and the gate stays
+ * closed until the peer has answered. Where there was nobody to ask, node
+ * decides.
  */
+static void
+control_woke(struct control *c, struct mono now)
+{
+	enum side s;
+
+	c->awake = now;
+	gate_lapse(c->gate);
+	for (s = SIDE_A; s <= SIDE_B; s++)
+		redis_poll(c->redis[s]);
+}
+
 static void
 control_note_sleep(struct control *c, struct mono now)
 {
@@ -41,9 +54,17 @@ control_note_sleep(struct control *c, struct mono now)
 	if (c->seen.us != 0 && gap > control_quiet_after(c)) {
 		log_warnx("control: nothing was done for %lld ms, as if this "
 		    "process had slept", (long long)gap);
-		c->awake = now;
+		control_woke(c, now);
 	}
 	c->seen = now;
+}
+
+/* May another have led since, for all that is known? */
+static bool
+control_in_doubt(const struct control *c)
+{
+	return c->heard.session != 0 && c->heard.echo_us < c->awake.us &&
+	    mono_ms(c->seen, c->awake) <= control_quiet_after(c);
 }
 
 static int64_t
@@ -163,6 +184,7 @@ control_see_peer(struct control *c, struct mono now)
 		p->health = NODE_UNKNOWN;
 	else
 		p->health = NODE_QUIET;
+	p->silent_ms = control_silent(c, heard, now);
 	p->leads = m->leads;
 	p->session = m->session;
 	if (m->has_record)
@@ -197,6 +219,8 @@ control_see(struct control *c)
 	for (s = SIDE_A; s <= SIDE_B; s++)
 		control_see_redis(c, s, now);
 	control_see_peer(c, now);
+	c->serve_until = control_in_doubt(c) ? (struct mono){ 0 } :
+	    mono_add_ms(now, control_quiet_after(c));
 }
 
 /* ---- the gate ---- */
@@ -213,10 +237,14 @@ control_set_gate_to(struct control *c, const struct gate_order *o)
 	control_note_gate(c, &was);
 }
 
+/* The lease, but no longer than what was seen last can be relied on. */
 static void
 control_set_gate(struct control *c)
 {
-	gate_renew(c->gate, (struct mono){ c->node.lease_ms * 1000 });
+	struct mono lease = { c->node.lease_ms * 1000 };
+
+	gate_renew(c->gate, mono_before(lease, c->serve_until) ? lease :
+	    c->serve_until);
 	control_note_state(c);
 	control_set_gate_to(c, &c->node.gate);
 }
@@ -246,6 +274,7 @@ control_fill_beat(const struct control *c, struct msg *m)
 	m->type = MSG_BEAT;
 	m->session = c->session;
 	m->echo_us = c->heard.sent_us;
+	m->ask = n->facts.peer.health == NODE_UNKNOWN;
 	m->leads = node_leads(n);
 	m->gate = n->gate;
 	m->gate_seq = n->gate_seq;
@@ -269,8 +298,8 @@ control_fill_beat(const struct control *c, struct msg *m)
 static bool
 control_beat_differs(const struct msg *a, const struct msg *b)
 {
-	return a->leads != b->leads || a->gate_seq != b->gate_seq ||
-	    a->applied != b->applied ||
+	return a->ask != b->ask || a->leads != b->leads ||
+	    a->gate_seq != b->gate_seq || a->applied != b->applied ||
 	    a->serving != b->serving || a->vrrp != b->vrrp ||
 	    a->fit != b->fit || strcmp(a->text, b->text) != 0 ||
 	    memcmp(a->sees, b->sees, sizeof(a->sees)) != 0 ||
@@ -399,6 +428,21 @@ control_poke(struct control *c)
 
 /* ---- keepalived ---- */
 
+/*
+ * A MASTER that meets a lower one may have been asleep, and this machine with
+ * it, though its clock has not noticed. Once the peer was asked in vain there
+ * is no use in asking again.
+ */
+static void
+control_heed_lower_prio(struct control *c)
+{
+	if (c->vrrp == NULL || !vrrp_view(c->vrrp)->lower_prio)
+		return;
+	vrrp_forget_lower_prio(c->vrrp);
+	if (!mono_before(peer_heard(c->peer), c->awake))
+		control_woke(c, mono_now());
+}
+
 static void
 control_look_vip(struct control *c)
 {
@@ -434,6 +478,7 @@ control_on_look(evutil_socket_t fd, short what, void *arg)
 		control_standalone_look(c);
 		return;
 	}
+	control_heed_lower_prio(c);
 	control_push(c, NODE_EV_LOOK, SIDE_NONE);
 	control_run(c);
 	control_look_vip(c);
@@ -492,6 +537,8 @@ control_on_peer(void *arg)
 
 	if (c->clients != NULL)
 		control_clients_on_peer(c);
+	if (peer_sends(c->peer))
+		control_beat(c, true);
 	control_poke(c);
 }
 
@@ -502,6 +549,8 @@ control_on_beat(struct control *c, const struct msg *m)
 		log_info("control: node %s's Holdover has restarted",
 		    c->conf->peer);
 	c->heard = *m;
+	if (m->ask)
+		control_beat(c, true);
 	control_poke(c);
 }
 

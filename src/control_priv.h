@@ -66,6 +66,7 @@ struct control {
 	struct vip		 vip;
 	struct control_clients	*clients;	/* NULL: no VIP, or no peer */
 	struct mono		 awake;		/* since when without a break */
+	struct mono		 serve_until;	/* by what was seen last */
 	struct mono		 seen;		/* when it last looked */
 	uint64_t		 session;
 

@@ -151,6 +151,12 @@ gate_renew(struct gate *g, struct mono until)
 }
 
 void
+gate_lapse(struct gate *g)
+{
+	atomic_store(&g->lease, 0);
+}
+
+void
 gate_renew_forever(struct gate *g)
 {
 	gate_renew(g, (struct mono){ INT64_MAX });

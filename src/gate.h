@@ -81,6 +81,8 @@ void	gate_set(struct gate *, const struct gate_order *);
  * lease ran out tells the watchers.
  */
 void	gate_renew(struct gate *, struct mono until);
+/* The lease is over now: closed until it is renewed. */
+void	gate_lapse(struct gate *);
 void	gate_renew_forever(struct gate *);
 
 /*

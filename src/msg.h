@@ -57,6 +57,7 @@ struct msg {
 	uint64_t		 session;	/* of the sender's process */
 	int64_t			 sent_us;	/* on the sender's clock */
 	int64_t			 echo_us; /* last sent_us heard from you */
+	bool			 ask;		/* answer at once */
 	bool			 leads;
 	bool			 drained;
 	bool			 serving;

@@ -176,15 +176,25 @@ node_peer_dead(const struct node *n)
 }
 
 /*
+ * Its Holdover says nothing, and VRRP has brought the VIP here: it hangs, for
+ * its Redis may live. The lease that it has from us is over, and without the
+ * VIP it does not go on alone.
+ */
+static bool
+node_peer_hangs(const struct node *n)
+{
+	return n->facts.peer.health == NODE_QUIET && n->facts.holder &&
+	    n->facts.peer.silent_ms > n->conf.lease_ms * 5 / 4;
+}
+
+/*
  * A peer whose Holdover refuses connections leads nothing. One that is
- * only silent may be cut off: then VRRP decides, or its Redis, which would
- * not be heard either if the whole node were.
+ * only silent may be cut off, and of two that are one at most may go on: VRRP
+ * decides which. One that is not known yet is asked first.
  */
 bool
 node_alone_ok(const struct node *n)
 {
-	enum side other = SIDE_OTHER(n->conf.me);
-
 	if (n->alone_allowed)
 		return true;
 	if (!n->conf.alone_serve)
@@ -193,9 +203,7 @@ node_alone_ok(const struct node *n)
 	case NODE_GONE:
 		return true;
 	case NODE_QUIET:
-	case NODE_UNKNOWN:
-		return n->facts.holder ||
-		    (node_leads(n) && n->facts.redis[other].health == NODE_UP);
+		return n->facts.holder;
 	default:
 		return false;
 	}
@@ -516,7 +524,8 @@ node_may_start_alone(struct node *n)
 static bool
 node_silent(const struct node *n)
 {
-	return n->facts.peer.health == NODE_GONE || node_peer_dead(n);
+	return n->facts.peer.health == NODE_GONE || node_peer_dead(n) ||
+	    node_peer_hangs(n);
 }
 
 /* The peer is there: who does not lead yet asks for the lead in turn. */

@@ -88,6 +88,7 @@ struct node_redis {
 /* The peer's last heartbeat. */
 struct node_peer {
 	enum node_health	 health;
+	int64_t			 silent_ms;	/* since it was heard */
 	bool			 leads;
 	uint64_t		 session;
 	struct record		 record; /* epoch.number 0: it has none */
