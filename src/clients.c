@@ -67,7 +67,8 @@ clients_line(struct clients *cs, const struct client *c, struct buf *out)
 	    s->name != NULL ? s->name : "",
 	    (long long)mono_ms(now, f.since) / 1000,
 	    (long long)mono_ms(now, f.active) / 1000,
-	    f.streaming ? "P" : s->in_tx ? "x" : "N", s->db,
+	    f.streaming ? "P" : s->in_tx ? "x" :
+	    conn_local(f.conn)->sa.ss_family == AF_UNIX ? "U" : "N", s->db,
 	    s->in_tx ? 0 : -1, conn_pending(f.conn), f.command,
 	    s->user != NULL ? s->user : "default", s->proto,
 	    s->lib_name != NULL ? s->lib_name : "",

@@ -86,6 +86,18 @@ conf_set_addr(struct conf_addr *a, const char *text)
 	return true;
 }
 
+static bool
+conf_set_mode(int *mode, const char *text)
+{
+	size_t n = strlen(text);
+	long value = strtol(text, NULL, 8);
+
+	if (n == 0 || strspn(text, "01234567") != n || value > 0777)
+		return false;
+	*mode = (int)value;
+	return true;
+}
+
 /* The place of the word among the choices, -1 for none of them. */
 static int
 conf_choice(const char *choices, const char *word)
@@ -157,6 +169,10 @@ conf_set_value(struct conf_reader *r, const struct conf_row *o,
 	case CONF_ADDR:
 		return conf_set_addr(field, text) || conf_error(r,
 		    "%s: '%s' is not HOST:PORT (or [IPV6]:PORT)", o->name,
+		    text);
+	case CONF_MODE:
+		return conf_set_mode(field, text) || conf_error(r,
+		    "%s: '%s' is no octal number from 0 to 777", o->name,
 		    text);
 	case CONF_ENUM:
 		if ((choice = conf_choice(o->choices, text)) == -1)
@@ -456,12 +472,14 @@ conf_check(struct conf_reader *r)
 	if (c->redis.host == NULL)
 		return conf_error(r, "redis is missing: redis HOST:PORT is "
 		    "this node's Redis");
-	if (c->vip == NULL && *c->bind == '\0')
-		return conf_error(r, "neither vip nor bind is given: clients "
-		    "need an address to connect to");
-	if (c->port == 0 && c->tls_port == 0)
+	if (c->vip == NULL && *c->bind == '\0' && c->unixsocket == NULL)
+		return conf_error(r, "neither vip nor bind nor unixsocket is "
+		    "given: clients need an address to connect to");
+	if (c->port == 0 && c->tls_port == 0 &&
+	    (c->unixsocket == NULL || c->vip != NULL))
 		return conf_error(r, "port and tls-port are both 0: clients "
-		    "need one of them");
+		    "need one of them%s", c->vip != NULL ?
+		    " at the vip" : ", or a unixsocket");
 	if (c->port != 0 && c->port == c->tls_port)
 		return conf_error(r, "port and tls-port are both %lld",
 		    c->port);

@@ -29,6 +29,7 @@ struct conf_addr {
  *   SIZE    long long, bytes              BOOL   bool, yes or no
  *   MS      long long, milliseconds       ADDR   struct conf_addr
  *   ENUM    int, index into the words of the choices column
+ *   MODE    int, the permissions of a file, in octal
  */
 #define CONF_T_STRING	char *
 #define CONF_T_LIST	char *
@@ -38,6 +39,7 @@ struct conf_addr {
 #define CONF_T_BOOL	bool
 #define CONF_T_ADDR	struct conf_addr
 #define CONF_T_ENUM	int
+#define CONF_T_MODE	int
 
 struct conf {
 #define OPTION(name, type, field, def, min, max, choices, when, help) \

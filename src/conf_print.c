@@ -62,6 +62,9 @@ conf_print_value(const struct conf *c, const struct conf_row *o,
 			buf_addf(out, strchr(a->host, ':') != NULL ?
 			    "[%s]:%d" : "%s:%d", a->host, a->port);
 		break;
+	case CONF_MODE:
+		buf_addf(out, "%o", (unsigned)*(const int *)f);
+		break;
 	case CONF_ENUM:
 		choice = o->choices;
 		for (i = *(const int *)f; i > 0; i--)

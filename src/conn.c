@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "conn_priv.h"
@@ -37,8 +39,25 @@ conn_addr_from(struct conn_addr *a, const struct sockaddr *sa, socklen_t len)
 		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
 		snprintf(a->text, sizeof(a->text), "[%s]:%d", host,
 		    ntohs(in6->sin6_port));
-	} else
-		snprintf(a->text, sizeof(a->text), "unix");
+	} else if (len > offsetof(struct sockaddr_un, sun_path)) {
+		const struct sockaddr_un *un = (const void *)sa;
+
+		snprintf(a->text, sizeof(a->text), "%.*s:0",
+		    (int)sizeof(a->text) - 3, un->sun_path);
+	}
+}
+
+bool
+conn_addr_unix(struct conn_addr *a, const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return false;
+	strcpy(un.sun_path, path);
+	conn_addr_from(a, (const struct sockaddr *)(const void *)&un,
+	    sizeof(un));
+	return true;
 }
 
 bool
@@ -266,6 +285,9 @@ conn_accepted(struct loop *l, int fd, const struct conn_ops *ops, void *arg)
 	len = sizeof(sa);
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
 		conn_addr_from(&c->local, (struct sockaddr *)&sa, len);
+	/* Who connects to a unix socket has no name: Redis shows the path. */
+	if (c->peer.sa.ss_family == AF_UNIX)
+		memcpy(c->peer.text, c->local.text, sizeof(c->peer.text));
 	event_add(&c->in, NULL);
 	return c;
 }

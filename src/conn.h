@@ -19,7 +19,7 @@ struct conn;
 struct conn_addr {
 	struct sockaddr_storage	 sa;
 	socklen_t		 len;
-	char			 text[CONN_ADDR_TEXT];	/* host:port */
+	char			 text[CONN_ADDR_TEXT];	/* host:port, path:0 */
 	const struct tls_to	*tls;	/* how to speak TLS there; or NULL */
 };
 
@@ -30,6 +30,8 @@ struct conn_addr {
 bool	conn_resolve(const char *host, int port, struct conn_addr *,
 	    const char **why) MUST_CHECK;
 void	conn_addr_from(struct conn_addr *, const struct sockaddr *, socklen_t);
+/* Of a unix socket; false: the path is too long for one. */
+bool	conn_addr_unix(struct conn_addr *, const char *path) MUST_CHECK;
 
 /* Are they of one host, whatever the port? */
 bool	conn_same_host(const struct conn_addr *, const struct conn_addr *);

@@ -1,5 +1,7 @@
 #include "listener.h"
 
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +18,7 @@
 
 struct listener {
 	int		 fd;
+	struct conn_addr addr;
 	struct event	*in;
 	struct event	*again;
 	listener_fn	*fn;
@@ -64,16 +67,35 @@ listener_on_in(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static int
-listener_socket(const struct conn_addr *a)
+/* What an earlier process left behind is removed; nothing else is. */
+static bool
+listener_unlink_stale(const struct conn_addr *a)
+{
+	const struct sockaddr_un *un = (const void *)&a->sa;
+	struct stat st;
+	bool stale;
+	int fd;
+
+	if (lstat(un->sun_path, &st) == -1)
+		return errno == ENOENT;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return false;
+	stale = S_ISSOCK(st.st_mode) && connect(fd,
+	    (const struct sockaddr *)&a->sa, a->len) == -1 &&
+	    errno == ECONNREFUSED;
+	close(fd);
+	if (!stale)
+		errno = EADDRINUSE;
+	return stale && unlink(un->sun_path) == 0;
+}
+
+static void
+listener_set_options(int fd, const struct conn_addr *a)
 {
 	bool v6 = a->sa.ss_family == AF_INET6;
-	int fd, one = 1, saved;
+	int one = 1;
 
-	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 	    v6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
@@ -86,6 +108,21 @@ listener_socket(const struct conn_addr *a)
 	 */
 	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 	    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &one, sizeof(one));
+}
+
+static int
+listener_socket(const struct conn_addr *a)
+{
+	int fd, saved;
+
+	if (a->sa.ss_family == AF_UNIX && !listener_unlink_stale(a))
+		return -1;
+	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (a->sa.ss_family != AF_UNIX)
+		listener_set_options(fd, a);
 	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
 	    listen(fd, LISTENER_BACKLOG) == -1) {
 		saved = errno;
@@ -107,6 +144,7 @@ listener_new(struct loop *loop, const struct conn_addr *a, listener_fn *fn,
 		return NULL;
 	l = xcalloc(1, sizeof(*l));
 	l->fd = fd;
+	l->addr = *a;
 	l->fn = fn;
 	l->arg = arg;
 	l->in = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST,
@@ -123,6 +161,9 @@ listener_free(struct listener *l)
 {
 	event_free(l->in);
 	event_free(l->again);
+	if (l->addr.sa.ss_family == AF_UNIX)
+		unlink(((const struct sockaddr_un *)(const void *)
+		    &l->addr.sa)->sun_path);
 	close(l->fd);
 	free(l);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -323,6 +324,30 @@ main_listen_at(struct main *m, const char *host, char *why, size_t whysize)
 }
 
 static bool
+main_listen_unix(struct main *m, char *why, size_t whysize)
+{
+	const char *path = m->conf->unixsocket;
+	struct conn_addr a;
+	mode_t mask;
+	bool ok;
+
+	if (path == NULL)
+		return true;
+	if (!conn_addr_unix(&a, path)) {
+		snprintf(why, whysize, "unixsocket: '%s' is too long for a "
+		    "unix socket", path);
+		return false;
+	}
+	mask = umask(0777 & ~(mode_t)m->conf->unixsocketperm);
+	ok = workers_listen(m->workers, &a, CONN_PLAIN);
+	umask(mask);
+	if (!ok)
+		snprintf(why, whysize, "unixsocket: cannot listen for clients "
+		    "at %s: %s", path, strerror(errno));
+	return ok;
+}
+
+static bool
 main_listen(struct main *m, char *why, size_t whysize)
 {
 	char *words, *host, *next;
@@ -336,7 +361,7 @@ main_listen(struct main *m, char *why, size_t whysize)
 	    host = strtok_r(NULL, " ", &next))
 		ok = main_listen_at(m, host, why, whysize);
 	free(words);
-	return ok;
+	return ok && main_listen_unix(m, why, whysize);
 }
 
 static bool
