@@ -275,8 +275,7 @@ conf_words(struct conf_reader *r, int n, char *const *word)
 	    conf_error(r, "include takes one file");
 }
 
-/* How long the line is without its comment: "#" that begins a word. */
-static size_t
+size_t
 conf_line_end(const char *p, size_t len)
 {
 	char quote = '\0';

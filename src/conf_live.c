@@ -145,12 +145,18 @@ conf_line_row(const char *p, size_t len)
 	return i;
 }
 
+/* With the comment behind the value of the line that it replaces. */
 static void
-conf_print_line(const struct conf *c, size_t row, struct buf *out)
+conf_print_line(const struct conf *c, size_t row, const char *old,
+    size_t len, struct buf *out)
 {
+	size_t end = conf_line_end(old, len);
+
+	while (end < len && end > 0 && strchr(" \t", old[end - 1]) != NULL)
+		end--;
 	buf_addf(out, "%s ", conf_rows[row].name);
 	conf_print_quoted(c, &conf_rows[row], out);
-	buf_addf(out, "\n");
+	buf_addf(out, "%.*s\n", (int)(len - end), old + end);
 }
 
 static size_t
@@ -195,7 +201,7 @@ conf_rewrite_lines(const struct conf *c, const struct conf_lines *l,
 		if (row == conf_nrows || !l->changed[row])
 			buf_addf(out, "%.*s\n", (int)n, p);
 		else if (line == l->last[row] && line > l->include)
-			conf_print_line(c, row, out);
+			conf_print_line(c, row, p, n, out);
 	}
 }
 
@@ -222,7 +228,7 @@ conf_rewrite_text(const struct conf *c, const struct conf *old,
 			buf_addf(out, "%s%s\n", buf_len(out) > 0 ? "\n" : "",
 			    CONF_REWRITTEN);
 		headed = true;
-		conf_print_line(c, i, out);
+		conf_print_line(c, i, "", 0, out);
 	}
 	free(l.last);
 	free(l.changed);

@@ -54,6 +54,8 @@ struct conf	*conf_defaults(struct conf_reader *);
 /* False with why. What stands behind the text's last line end counts. */
 bool	conf_read_text(struct conf_reader *, const char *path,
 	    const char *text, size_t len) MUST_CHECK;
+/* How long the line is without its comment: "#" that begins a word. */
+size_t	conf_line_end(const char *, size_t len);
 bool	conf_set_value(struct conf_reader *, const struct conf_row *,
 	    const char *text) MUST_CHECK;
 /* Does the whole make sense? */

@@ -11,7 +11,7 @@ use T::Redis;
 my $redis = T::Redis->new;
 my $proxy = T::Proxy->new(redis => $redis, conf => <<'EOT')->open;
 # how long a command may wait
-hold-timeout 5000ms
+hold-timeout 5000ms	# "not long", not '10s'
 
 maxclients 100
 EOT
