@@ -836,7 +836,8 @@ node_what(struct node *n, enum node_event e)
 	}
 	if (e != NODE_EV_LOOK)
 		return e;
-	if (node_leads(n) && node_peer_leads(n) &&
+	/* It need not lead now: its node knows of more than this one. */
+	if (node_leads(n) && n->facts.peer.health == NODE_UP &&
 	    epoch_cmp(n->facts.peer.record.epoch, n->record.epoch) > 0)
 		return NODE_EV_LEASE_ENDED;
 	if (node_leads(n) && node_commit_ready(n))
