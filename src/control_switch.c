@@ -263,7 +263,8 @@ control_is_switch(const struct control *c, enum side to)
 	if (c->primary != SIDE_NONE)
 		return to != c->primary && !c->standalone;
 	return !c->standalone && node_leads(&c->node) &&
-	    c->node.sw.to == to && c->node.sw.reason == NODE_WHY_FIRST_START;
+	    c->node.sw.begun_ms != 0 && c->node.sw.to == to &&
+	    c->node.sw.reason == NODE_WHY_FIRST_START;
 }
 
 void

@@ -109,4 +109,15 @@ is(@lines, @all, 'holdoverctl prints one a line');
 like($lines[0], qr/^at=\S+ kind=failover reason=redis-gone from=\w to=\w /,
     'as name=value');
 
+# ---- a start is no change ----
+
+wait_for('a to be the primary', sub { $pair->primary eq 'a' ||
+    leader()->admin('SWITCHOVER') eq 'OK' && $pair->primary eq 'a' });
+$pair->steady;
+$pair->proxy($_)->child->stop for qw(a b);
+$pair->proxy($_)->start for qw(a b);
+$pair->steady;
+is_deeply([map { switches($pair->proxy($_)) } qw(a b)], [],
+    'two Holdovers that find all as it was list nothing');
+
 done_testing;
