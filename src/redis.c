@@ -94,10 +94,15 @@ redis_disconnect(struct redis *r)
 static void
 redis_lost(struct redis *r, int error)
 {
-	bool was_up = r->connected && r->link >= REDIS_DENIED;
+	/* One that never answered could be asked at once for ever. */
+	bool was_up = r->link == REDIS_LINKED;
+	/* In protected mode Redis says no, and hangs up. */
+	bool denied = r->link == REDIS_DENIED &&
+	    (error == 0 || error == ECONNRESET);
 
 	redis_disconnect(r);
-	redis_set_link(r, error == ECONNREFUSED ? REDIS_REFUSED : REDIS_DOWN);
+	redis_set_link(r, denied ? REDIS_DENIED :
+	    error == ECONNREFUSED ? REDIS_REFUSED : REDIS_DOWN);
 	redis_fail_waits(r);
 	if (was_up && r->bev == NULL)
 		redis_connect(r);
@@ -211,9 +216,13 @@ redis_on_auth(struct redis *r, redisReply *reply, void *arg)
 	if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
 		return;
 	if (r->link != REDIS_DENIED)
-		log_warnx("%s: %s refused the control link: %s; set "
-		    "redis-user and redis-password-file", r->opts.label,
-		    r->opts.addr.text, reply->str);
+		log_warnx("%s: %s refused the control link: %.*s; %s",
+		    r->opts.label, r->opts.addr.text,
+		    (int)strcspn(reply->str, "."), reply->str,
+		    strncmp(reply->str, "DENIED", 6) == 0 ?
+		    "give it a password, or \"protected-mode no\" in a "
+		    "trusted network" : "see redis-user and "
+		    "redis-password-file");
 	redis_set_link(r, REDIS_DENIED);
 }
 
@@ -222,6 +231,7 @@ redis_is_denial(const redisReply *reply)
 {
 	return strncmp(reply->str, "NOAUTH", 6) == 0 ||
 	    strncmp(reply->str, "NOPERM", 6) == 0 ||
+	    strncmp(reply->str, "DENIED", 6) == 0 ||
 	    strncmp(reply->str, "WRONGPASS", 9) == 0;
 }
 

@@ -21,7 +21,7 @@ enum redis_link {
 	REDIS_DOWN,	/* not connected; the last try did not say why */
 	REDIS_REFUSED,		/* connecting is refused: nothing listens */
 	REDIS_UNTRUSTED,	/* it listens, but TLS with it failed */
-	REDIS_DENIED,		/* connected, but user or password is wrong */
+	REDIS_DENIED,	/* it says no: user, password, protected mode */
 	REDIS_LINKED
 };
 

@@ -2,9 +2,10 @@
 # a directory that it may not write, a system call that is filtered, a FIFO
 # that keepalived, which is root, and Holdover, which is not, do not share.
 #
-# Here a node is booted by a real systemd, with Debian's unit of keepalived
-# and what "make install" installs, in namespaces of its own. The peer is
-# not there, so the node is fit and takes the VIP.
+# Here a node is booted by a real systemd, with Debian's units of keepalived
+# and Redis, what "make install" installs, and the samples, as the README has
+# it, in namespaces of its own. The peer is not there, so the node is fit and
+# takes the VIP.
 use strict;
 use warnings;
 use FindBin;
@@ -16,8 +17,10 @@ my $build = binary('.');
 my @namespaces = qw(unshare -m -p -u -i -n -C --fork --kill-child);
 
 plan skip_all => 'only root can boot a node' if $> != 0;
-plan skip_all => 'no systemd or no unit of keepalived here'
-    if !-x '/lib/systemd/systemd' || !-e '/lib/systemd/system/keepalived.service';
+plan skip_all => 'no systemd or no units of keepalived and Redis'
+    if !-x '/lib/systemd/systemd' ||
+    !-e '/lib/systemd/system/keepalived.service' ||
+    !-e '/lib/systemd/system/redis-server.service';
 plan skip_all => 'no libsystemd, or sanitizers, which the filter kills'
     if qx(ldd $build/holdover) !~ /libsystemd/ ||
     qx(ldd $build/holdover) =~ /libasan|libtsan/;
@@ -35,8 +38,8 @@ for my $unit (glob "$root/lib/systemd/system/*.service " .
 	    s{/\S+/(bin/holdoverctl|sbin/holdover|etc/holdover/)}{/usr/$1}gr =~
 	    s{/usr/etc}{/etc}gr);
 }
-mkdir "$root/$_" for qw(etc etc/holdover etc/keepalived etc/systemd
-    etc/systemd/system);
+mkdir "$root/$_" for qw(etc etc/holdover etc/keepalived etc/redis
+    etc/systemd etc/systemd/system);
 write_file("$root/etc/holdover/holdover.conf", <<'EOT');
 cluster shop
 node a
@@ -48,13 +51,19 @@ peer-secret-file /etc/holdover/secret
 admin-unixsocket /run/holdover/admin.sock
 vrrp-fifo /run/holdover/vrrp.fifo
 vrrp-track-file /run/holdover/vrrp.track
+redis-password-file /etc/holdover/redis-password
 log-file /var/log/holdover/holdover.log
 EOT
+write_file("$root/etc/holdover/redis-password", "for-everybody\n", 0644);
 write_file("$root/etc/holdover/secret", "not very secret\n", 0600);
 write_file("$root/etc/keepalived/keepalived.conf",
     slurp("$top/contrib/keepalived/keepalived-a.conf"));
-write_file("$root/etc/systemd/system/node.target",
-    "[Unit]\nWants=holdover.service keepalived.service\n");
+write_file("$root/etc/redis/redis-holdover.conf",
+    slurp("$top/contrib/keepalived/redis-holdover.conf"));
+write_file("$root/etc/redis/redis.conf", slurp('/etc/redis/redis.conf') .
+    "include /etc/redis/redis-holdover.conf\n");
+write_file("$root/etc/systemd/system/node.target", "[Unit]\n" .
+    "Wants=holdover.service keepalived.service redis-server.service\n");
 
 my $disk = tmpdir() . '/disk';
 mkdir $disk;
@@ -106,6 +115,19 @@ comes('the VIP is here', \&has_vip);
 comes('the status line says so', sub { show('StatusText') =~ /VIP here/ });
 like(show('After'), qr/\bkeepalived\.service\b/,
     'it is stopped before keepalived');
+
+# Debian's Redis has no password and is in protected mode.
+comes('Redis in protected mode is said to deny', sub {
+	told('redis_a') =~ /,link=denied,/ });
+my @said = on('cat', '/var/log/holdover/holdover.log') =~
+    /(refused the control link: DENIED .*)/g;
+is(scalar @said, 1, 'once, and it is not asked all the time');
+like($said[0], qr/protected-mode no/, 'with the next step');
+on('sh', '-c', 'printf "requirepass %s\nmasterauth %s\n" for-everybody ' .
+    'for-everybody >>/etc/redis/redis-holdover.conf');
+on('systemctl', 'restart', 'redis-server');
+comes('with a password it is watched', sub {
+	told('redis_a') =~ /^address=10\.0\.0\.1:6379,link=up,role=replica,/ });
 
 # Reload.
 on('sh', '-c', 'echo hold-timeout 7s >>/etc/holdover/holdover.conf');
