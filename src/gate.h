@@ -153,7 +153,8 @@ void	gate_progress(struct gate *);
  * What the data plane noticed about a Redis, told to control at once: by a
  * replica on its thread, by the master on control's.
  */
-enum gate_evidence { GATE_REFUSED, GATE_LOST, GATE_BOUNCED };
+enum gate_evidence { GATE_REFUSED, GATE_LOST, GATE_BOUNCED,
+	GATE_EVIDENCES };
 typedef void gate_report_fn(enum side, enum gate_evidence, void *arg);
 void	gate_on_report(struct gate *, gate_report_fn *, void *arg);
 void	gate_report(struct gate *, enum side, enum gate_evidence);

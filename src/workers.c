@@ -15,6 +15,14 @@
 
 #define WORKERS_PORTS		32
 
+/* Embedded, so that what a thousand clients notice at once is told once. */
+struct worker_report {
+	struct loop_message	 message;	/* first */
+	struct worker		*worker;
+	enum side		 side;
+	enum gate_evidence	 what;
+};
+
 struct worker {
 	struct workers		*all;
 	struct event_base	*base;
@@ -25,6 +33,7 @@ struct worker {
 	/* counted up by the main thread, down by the worker */
 	_Atomic size_t		 load;
 	struct loop_message	 progress;	/* of the gate, to home */
+	struct worker_report	 report[2][GATE_EVIDENCES];
 };
 
 /* Where clients connect to. */
@@ -68,10 +77,6 @@ struct workers_message {
 			bool			 came;
 			char			 peer[CONN_ADDR_TEXT];
 		} moved;
-		struct {
-			enum side		 side;
-			enum gate_evidence	 what;
-		} report;
 	} u;
 };
 
@@ -136,22 +141,31 @@ worker_on_gate_progress(void *arg)
 static void
 workers_on_report(struct loop_message *message)
 {
-	struct workers_message *m = workers_message_of(message);
+	const struct worker_report *r =
+	    (const struct worker_report *)(void *)message;
 
-	gate_report(m->worker->all->master, m->u.report.side,
-	    m->u.report.what);
-	free(m);
+	gate_report(r->worker->all->master, r->side, r->what);
 }
 
 static void
 worker_on_gate_report(enum side side, enum gate_evidence what, void *arg)
 {
 	struct worker *w = arg;
-	struct workers_message *m = workers_message(w, workers_on_report);
 
-	m->u.report.side = side;
-	m->u.report.what = what;
-	loop_post(w->all->home, &m->message);
+	loop_post(w->all->home, &w->report[side][what].message);
+}
+
+static void
+worker_init_reports(struct worker *w)
+{
+	enum gate_evidence what;
+	enum side s;
+
+	for (s = SIDE_A; s <= SIDE_B; s++)
+		for (what = 0; what < GATE_EVIDENCES; what++)
+			w->report[s][what] = (struct worker_report){
+			    .message.fn = workers_on_report, .worker = w,
+			    .side = s, .what = what };
 }
 
 /* ---- rounds ---- */
@@ -461,16 +475,19 @@ worker_run(void *arg)
 	return NULL;
 }
 
-/* Signals are the main thread's. */
+/* Signals are the main thread's, but for those of a thread's own faults. */
 void
 workers_start(struct workers *ws)
 {
+	static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	sigset_t all, was;
 	char name[16];
 	size_t i;
 	int error;
 
 	sigfillset(&all);
+	for (i = 0; i < NELEM(own); i++)
+		sigdelset(&all, own[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &was);
 	for (i = 0; i < ws->count; i++) {
 		error = pthread_create(&ws->worker[i].thread, NULL,
@@ -535,6 +552,7 @@ worker_init(struct worker *w, struct workers *ws, struct tls *tls,
 
 	w->all = ws;
 	w->progress.fn = workers_on_progress;
+	worker_init_reports(w);
 	w->base = event_base_new();
 	if (w->base == NULL)
 		fatalx("workers: libevent cannot start");
