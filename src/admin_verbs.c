@@ -147,14 +147,15 @@ admin_ping(struct admin_conn *c, const struct admin_args *a)
 }
 
 /*
- * That this is answered is the answer: whether the node is fit to hold the
- * VIP is told by the track_file, which weighs the peer as well.
+ * That this is answered is the answer, and it is when every thread answers:
+ * whether the node is fit to hold the VIP is told by the track_file, which
+ * weighs the peer as well.
  */
 static void
 admin_health(struct admin_conn *c, const struct admin_args *a)
 {
 	(void)a;
-	resp_add_simple(&c->out, "OK");
+	admin_simple_later(c, "OK");
 }
 
 static void

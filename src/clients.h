@@ -20,7 +20,7 @@ struct clients_round;
  */
 typedef void clients_visit_fn(struct clients *, struct clients_round *);
 struct clients_round {
-	clients_visit_fn	*visit;
+	clients_visit_fn	*visit;	/* NULL: it only passes by */
 	void			(*home)(struct clients_round *);
 	/* of whoever carries it */
 	struct loop_message	 message;
