@@ -94,6 +94,7 @@ struct control {
 	struct control_sample	 sample[CONTROL_SAMPLES];
 	unsigned		 samples;
 	uint64_t		 acked_before;
+	unsigned		 polls[2];	/* sampled so far */
 	struct mono		 closed_at;	/* 0: the gate is open */
 	uint64_t		 doubt_before;
 	enum side		 primary;	/* last one that was open to */

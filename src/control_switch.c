@@ -121,7 +121,12 @@ void
 control_sample(struct control *c, enum side s)
 {
 	const struct info *i = redis_info(c->redis[s]);
+	unsigned polls = redis_polls(c->redis[s]);
 
+	/* It may have been called for something else than a poll's answer. */
+	if (polls == c->polls[s])
+		return;
+	c->polls[s] = polls;
 	if (c->standalone || !i->primary ||
 	    gate_order(c->gate)->writes != s)
 		return;

@@ -34,6 +34,7 @@ struct redis {
 	redisReader		*reader;
 	struct redis_waits	 waits;
 	bool			 polling;	/* an INFO is awaited */
+	unsigned		 polls;		/* answered by one */
 	struct event		*tick;
 	struct mono		 connect_deadline;
 	struct info		 info;
@@ -270,6 +271,7 @@ redis_on_info(struct redis *r, redisReply *reply, void *arg)
 	}
 	r->link = REDIS_LINKED;
 	redis_set_info(r, &info);
+	r->polls++;
 	r->changed(r, r->arg);
 }
 
@@ -279,6 +281,12 @@ redis_set_info(struct redis *r, const struct info *info)
 	r->info = *info;
 	r->info_connection = r->connection;
 	r->heard = mono_now();
+}
+
+unsigned
+redis_polls(const struct redis *r)
+{
+	return r->polls;
 }
 
 void

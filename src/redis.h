@@ -61,8 +61,12 @@ const struct conn_addr	*redis_addr(const struct redis *);
 /* CLIENT SETNAME now, and after each reconnect. */
 void	redis_set_name(struct redis *, const char *);
 
-/* Asks INFO now, unless an answer is awaited already. */
+/*
+ * Asks INFO now, unless an answer is awaited already: so each is asked for
+ * after the one before it was answered. And how many were answered.
+ */
 void	redis_poll(struct redis *);
+unsigned redis_polls(const struct redis *);
 
 /* Puts a fresher INFO into place, as if polled. */
 void	redis_set_info(struct redis *, const struct info *);
