@@ -87,10 +87,12 @@ sub spawn {
 	return $c;
 }
 
-# Ends all children; each must end well, unless the test killed it.
+# Ends all children; each must end well, unless the test killed it. The
+# test's own connections are closed before, so that nothing may be left.
 sub stop_all {
+	T::Resp::close_all() if defined &T::Resp::close_all;
 	for my $c (reverse @children) {
-		$c->stop;
+		$c->stop('last');
 	}
 	@children = ();
 }
@@ -140,8 +142,9 @@ sub signal {
 }
 
 sub stop {
-	my ($c) = @_;
+	my ($c, $last) = @_;
 	CORE::kill('CONT', $c->{pid}) if !$c->ended;
+	$c->{at_last}->() if $last && $c->{at_last} && !$c->ended;
 	CORE::kill('TERM', $c->{pid}) if !$c->ended;
 	eval { T::wait_for('', sub { $c->ended }, 10); 1 } or
 	    CORE::kill('KILL', $c->{pid});

@@ -35,11 +35,46 @@ sub start {
 	my ($p) = @_;
 	$p->{child} = spawn($p->{name}, binary('holdover'),
 	    "$p->{dir}/holdover.conf");
+	my $c;
 	wait_for("$p->{name} to answer", sub {
 		die "$p->{name} ended: " . slurp($p->{child}{log})
 		    if $p->{child}->ended;
-		eval { $p->admin('PING') } // '' eq 'PONG' });
+		eval { ($c = $p->admin_connect)->command('PING') } // '' eq
+		    'PONG' });
+	# Without the one of that connection.
+	my $others = ($p->descriptors)[1] - 1;
+	$p->{child}{at_last} = sub { $p->check_descriptors($others) };
 	return $p;
+}
+
+# How many the daemon has: of links to Redis and the peer, and of others. A
+# connection that carries a client to Redis is like a link.
+sub descriptors {
+	my ($p) = @_;
+	my $proc = '/proc/' . $p->child->pid;
+	my %to = map { $_ => 1 } slurp("$p->{dir}/holdover.conf") =~
+	    /^(?:redis|peer|peer-redis|peer-port) .*?(\d+)$/mg;
+	my (%link, @n);
+	for (map { split /\n/, slurp("$proc/net/$_") } 'tcp', 'tcp6') {
+		my ($local, $remote, $state, $inode) = (split)[1, 2, 3, 9];
+		$link{"socket:[$inode]"} = 1 if $state ne '0A' &&
+		    grep { /:([0-9A-F]{4})$/ && $to{hex $1} } $local, $remote;
+	}
+	$n[!$link{readlink($_) // ''}]++ for glob "$proc/fd/*";
+	return map { $_ // 0 } @n[0, 1];
+}
+
+# When its clients are gone, only those must be left that were there at the
+# start, and one link to each Redis, and to and from the peer.
+sub check_descriptors {
+	my ($p, $others) = @_;
+	my $links = slurp("$p->{dir}/holdover.conf") =~ /^peer /m ? 4 : 1;
+	my @n;
+	eval { wait_for('', sub {
+		@n = $p->descriptors;
+		$n[0] <= $links && $n[1] <= $others }, 5) } or
+	    Test::More::fail("$p->{name} closed its descriptors: $n[0] of " .
+	    "links, at most $links expected; $n[1] others, $others expected");
 }
 
 sub port { $_[0]{port} }

@@ -8,8 +8,11 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use IO::Select;
 use POSIX ();
+use Scalar::Util ();
 use Socket;
 use T;
+
+my %open;	# by address, weakly
 
 # tls: a reference to tlspipe's options, through which it then speaks.
 sub new {
@@ -19,7 +22,9 @@ sub new {
 	    PeerPort => $to, Proto => 'tcp');
 	die "cannot connect to $to: $!\n" unless $s;
 	binmode $s;
-	return bless { s => $s, in => '', seconds => 15 }, $class;
+	my $c = bless { s => $s, in => '', seconds => 15 }, $class;
+	Scalar::Util::weaken($open{Scalar::Util::refaddr($c)} = $c);
+	return $c;
 }
 
 # The pipe ends by itself when either side has closed.
@@ -37,6 +42,12 @@ sub tls {
 	}
 	return $mine;
 }
+
+sub close_all {
+	$_->close for grep { defined } values %open;
+}
+
+sub DESTROY { delete $open{Scalar::Util::refaddr($_[0])} }
 
 sub encode {
 	my (@args) = @_;
