@@ -377,7 +377,7 @@ control_carry_out(struct control *c)
 			control_wish_settled(c, true, "OK");
 			break;
 		case NODE_DO_OPERATOR_FAILED:
-			control_wish_settled(c, false, c->node.why);
+			control_wish_settled(c, false, c->node.wish_why);
 			break;
 		default:
 			control_order_redis(c, order[i].kind, order[i].side);

@@ -106,6 +106,7 @@ node_wish_done(struct node *n)
 void
 node_wish_failed(struct node *n)
 {
+	memcpy(n->wish_why, n->why, sizeof(n->wish_why));
 	if (n->wish != NODE_NO_WISH)
 		node_order(n, NODE_DO_OPERATOR_FAILED, SIDE_NONE);
 	n->wish = NODE_NO_WISH;
@@ -914,7 +915,8 @@ node_wish(struct node *n, enum node_wish wish, enum side side)
 {
 	if (n->wish != NODE_NO_WISH) {
 		n->orders = 0;
-		node_why(n, "another order is still being carried out");
+		snprintf(n->wish_why, sizeof(n->wish_why),
+		    "another order is still being carried out");
 		node_order(n, NODE_DO_OPERATOR_FAILED, SIDE_NONE);
 		return;
 	}

@@ -128,7 +128,7 @@ enum node_order_kind {
 	NODE_DO_ATTACH,		/* make it a replica of the other, and read */
 	NODE_DO_SALVAGE,	/* save what data it has */
 	NODE_DO_OPERATOR_DONE,	/* the operator's wish is fulfilled */
-	NODE_DO_OPERATOR_FAILED	/* it is not: n->why */
+	NODE_DO_OPERATOR_FAILED	/* it is not: n->wish_why */
 };
 
 struct node_order {
@@ -254,6 +254,7 @@ struct node {
 	enum side		 wish_side;	/* of PROMOTE */
 	struct node_switch	 sw;
 	char			 why[256]; /* what it waits for, or why not */
+	char			 wish_why[256];	/* why the last wish failed */
 
 	struct node_order	 order[NODE_ORDERS];
 	unsigned		 orders;
