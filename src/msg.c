@@ -245,6 +245,7 @@ msg_decode(size_t n, const char *const *part, const size_t *len,
 
 	memset(m, 0, sizeof(*m));
 	m->gate.reads = m->gate.writes = SIDE_NONE;
+	m->clients.p = "";
 	m->record.primary = m->record.intent = SIDE_NONE;
 	*why = "it is no message";
 	if (n % 2 != 1 || n > 2 * MSG_FIELDS + 1)

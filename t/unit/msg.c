@@ -111,23 +111,6 @@ test_commits_and_wishes(void)
 	ok(got.ok, "and its outcome");
 }
 
-static void
-test_clients(void)
-{
-	static const char list[] = "+10.0.0.9:4711 -10.0.0.9:4712 ";
-	struct msg m = { .type = MSG_CLIENTS, .all = true,
-	    .clients = { list, sizeof(list) - 1 } }, got;
-	struct buf b = BUF_INIT;
-	const char *why = "";
-
-	msg_encode(&m, &b);
-	ok(decode(&b, &got, &why) && got.all &&
-	    got.clients.len == sizeof(list) - 1 &&
-	    memcmp(got.clients.p, list, got.clients.len) == 0,
-	    "a list of clients");
-	buf_free(&b);
-}
-
 /* The parts, ended by NULL; NULL as want: it is understood. */
 static void
 parts(const char *want, const char *what, const char *const *part)
@@ -146,6 +129,24 @@ parts(const char *want, const char *what, const char *const *part)
 }
 
 #define PARTS_OF(...)	((const char *const []){ __VA_ARGS__, NULL })
+
+static void
+test_clients(void)
+{
+	static const char list[] = "+10.0.0.9:4711 -10.0.0.9:4712 ";
+	struct msg m = { .type = MSG_CLIENTS, .all = true,
+	    .clients = { list, sizeof(list) - 1 } }, got;
+	struct buf b = BUF_INIT;
+	const char *why = "";
+
+	msg_encode(&m, &b);
+	ok(decode(&b, &got, &why) && got.all &&
+	    got.clients.len == sizeof(list) - 1 &&
+	    memcmp(got.clients.p, list, got.clients.len) == 0,
+	    "a list of clients");
+	parts(NULL, "no list of clients", PARTS_OF("CLIENTS"));
+	buf_free(&b);
+}
 
 static void
 test_refusals(void)
