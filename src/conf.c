@@ -1,5 +1,6 @@
 #include "conf.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -466,6 +467,7 @@ bool
 conf_check(struct conf_reader *r)
 {
 	const struct conf *c = r->conf;
+	struct in6_addr ip;
 
 	r->file = NULL;
 	if (c->redis.host == NULL)
@@ -482,6 +484,9 @@ conf_check(struct conf_reader *r)
 	if (c->port != 0 && c->port == c->tls_port)
 		return conf_error(r, "port and tls-port are both %lld",
 		    c->port);
+	if (c->vip != NULL && inet_pton(AF_INET, c->vip, &ip) != 1 &&
+	    inet_pton(AF_INET6, c->vip, &ip) != 1)
+		return conf_error(r, "vip: '%s' is not an IP address", c->vip);
 	if (c->redis_user != NULL && c->redis_password_file == NULL)
 		return conf_error(r, "redis-user needs redis-password-file");
 	return conf_check_deny(r) && conf_check_tls(r) &&
