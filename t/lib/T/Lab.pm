@@ -148,12 +148,16 @@ sub start
 	return $self;
 }
 
-# A port that nobody has at the moment; only where there is no namespace.
+# A port that nobody has at the moment, and that the kernel gives to no
+# connection (see T.pm); only where there is no namespace.
 sub free_port
 {
-	my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1)
-	    or croak "no free port: $!";
-	return $s->sockport;
+	for (1 .. 1000) {
+		my $port = 10000 + int rand 22000;
+		return $port if IO::Socket::INET->new(Listen => 1,
+		    LocalAddr => '127.0.0.1', LocalPort => $port);
+	}
+	croak "no free port: $!";
 }
 
 sub boot_node
