@@ -152,7 +152,11 @@ sub stop {
 	CORE::kill('CONT', $c->{pid}) if !$c->ended;
 	$c->{at_last}->() if $last && $c->{at_last} && !$c->ended;
 	CORE::kill('TERM', $c->{pid}) if !$c->ended;
-	eval { T::wait_for('', sub { $c->ended }, 10); 1 } or
+	eval { T::wait_for('', sub {
+		return 1 if $c->ended;
+		CORE::kill('TERM', $c->{pid}) if $c->{again};
+		return 0;
+	}, 10); 1 } or
 	    CORE::kill('KILL', $c->{pid});
 	my $text = T::slurp($c->{log});
 	Test::More::fail("$c->{name} is clean")

@@ -215,8 +215,13 @@ sub halt
 			$self->signal($name, $what, 'TERM');
 		}
 		for my $name (@on) {
+			# Redis does not end while it writes its first AOF.
 			$self->wait_for(10, sub {
-				!$self->running($name, $what) }) and next;
+				return 1 if !$self->running($name, $what);
+				$self->signal($name, $what, 'TERM')
+				    if $what eq 'redis';
+				return 0;
+			}) and next;
 			push @{$self->{complaint}},
 			    "$what on $name did not end within 10 s";
 		}

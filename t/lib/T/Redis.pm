@@ -37,6 +37,8 @@ sub start {
 	my ($r) = @_;
 	$r->{child} = spawn($r->{name}, 'redis-server',
 	    "$r->{dir}/redis.conf");
+	# It does not end while it writes its first AOF: it is told again.
+	$r->{child}{again} = 1;
 	wait_for("$r->{name} to answer", sub {
 		die "$r->{name} ended: " . slurp($r->{child}{log})
 		    if $r->{child}->ended;
