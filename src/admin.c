@@ -152,9 +152,14 @@ admin_on_written(struct bufferevent *bev, void *arg)
 static void
 admin_on_event(struct bufferevent *bev, short what, void *arg)
 {
-	(void)bev;
-	(void)what;
-	admin_end(arg);
+	struct admin_conn *c = arg;
+	char why[512];
+
+	if (what & BEV_EVENT_CONNECTED)
+		return;
+	if (tls_bufferevent_why(bev, why, sizeof(why)))
+		log_info("admin: %s is refused: %s", c->addr.text, why);
+	admin_end(c);
 }
 
 static void
@@ -163,8 +168,8 @@ admin_on_accept(struct evconnlistener *l, evutil_socket_t fd,
 {
 	struct admin *a = arg;
 	struct admin_conn *c;
+	SSL *ssl = NULL;
 
-	(void)len;
 	if (a->count >= ADMIN_CLIENTS) {
 		log_warnx("admin: more than %d connections, one is refused",
 		    ADMIN_CLIENTS);
@@ -175,10 +180,11 @@ admin_on_accept(struct evconnlistener *l, evutil_socket_t fd,
 	c->admin = a;
 	c->role = a->password == NULL || sa->sa_family == AF_UNIX ?
 	    OPERATOR : READER;
-	c->bev = bufferevent_socket_new(evconnlistener_get_base(l), fd,
-	    BEV_OPT_CLOSE_ON_FREE);
-	if (c->bev == NULL)
-		fatalx("admin: out of memory");
+	conn_addr_from(&c->addr, sa, (socklen_t)len);
+	if (sa->sa_family != AF_UNIX &&
+	    settings_conf(a->env.settings)->admin_tls)
+		ssl = tls_accept(a->env.tls, TLS_FROM_CLIENT);
+	c->bev = tls_bufferevent(evconnlistener_get_base(l), fd, ssl, 0);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, ADMIN_INPUT);
 	bufferevent_setcb(c->bev, admin_on_read, admin_on_written,
 	    admin_on_event, c);

@@ -19,6 +19,7 @@ struct admin_env {
 	struct loop		*loop;
 	struct settings		*settings;
 	struct gate		*gate;
+	struct tls		*tls;
 	struct workers		*workers;
 	struct control		*control;
 	void			(*shutdown)(void *arg);	/* SHUTDOWN */

@@ -26,6 +26,7 @@ enum admin_state {
 struct admin_conn {
 	TAILQ_ENTRY(admin_conn)	 link;
 	struct admin		*admin;
+	struct conn_addr	 addr;	/* where it comes from */
 	struct bufferevent	*bev;
 	struct resp_request	 framing;
 	enum admin_state	 state;

@@ -435,8 +435,13 @@ static bool
 conf_check_tls(struct conf_reader *r)
 {
 	const struct conf *c = r->conf;
-	bool in = c->tls_port != 0;
-	const char *user = in ? "tls-port" : c->redis_tls ? "redis-tls" : NULL;
+	/* Who needs what. */
+	const char *clients = c->tls_port != 0 ? "tls-port" :
+	    c->admin_tls ? "admin-tls" : NULL;
+	const char *servers = c->redis_tls ? "redis-tls" :
+	    c->peer_tls ? "peer-tls" : NULL;
+	const char *cert = clients != NULL ? clients :
+	    c->peer_tls ? "peer-tls" : NULL;
 	const char *p;
 	size_t n;
 
@@ -453,13 +458,16 @@ conf_check_tls(struct conf_reader *r)
 	if ((c->tls_cert_file == NULL) != (c->tls_key_file == NULL))
 		return conf_error(r, "tls-cert-file and tls-key-file need "
 		    "each other");
-	if (in && c->tls_cert_file == NULL)
+	if (cert != NULL && c->tls_cert_file == NULL)
 		return conf_error(r, "%s needs tls-cert-file and "
-		    "tls-key-file", user);
-	if (c->tls_ca_cert_file == NULL && (c->redis_tls ||
-	    (in && c->tls_auth_clients != CONF_AUTH_NO)))
-		return conf_error(r, "%s needs tls-ca-cert-file%s", user,
-		    c->redis_tls ? "" : ", or tls-auth-clients no");
+		    "tls-key-file", cert);
+	if (c->tls_ca_cert_file != NULL)
+		return true;
+	if (servers != NULL)
+		return conf_error(r, "%s needs tls-ca-cert-file", servers);
+	if (clients != NULL && c->tls_auth_clients != CONF_AUTH_NO)
+		return conf_error(r, "%s needs tls-ca-cert-file, or "
+		    "tls-auth-clients no", clients);
 	return true;
 }
 

@@ -786,6 +786,10 @@ control_start_peer(struct control *c, char *why, size_t whysize)
 	    whysize)) == NULL)
 		return false;
 	o.secret = secret;
+	if (f->peer_tls) {
+		o.tls = c->tls;
+		o.to.tls = tls_to(c->tls, f->peer_address.host);
+	}
 	c->peer = peer_new(loop_base(c->loop), &o, control_on_message,
 	    control_on_peer, c);
 	if (c->peer == NULL)

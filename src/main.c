@@ -385,6 +385,7 @@ main_start(struct main *m, char *why, size_t whysize)
 	if (m->control == NULL)
 		return false;
 	workers_set_redis(m->workers, control_redis_addrs(m->control));
+	env.tls = m->tls;
 	env.workers = m->workers;
 	env.control = m->control;
 	m->admin = admin_new(&env, why, whysize);

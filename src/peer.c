@@ -55,7 +55,8 @@ struct peer {
 	struct event		*tick;
 	struct mono		 heard;
 	int			 protocol;	/* in use; 0: none yet */
-	char			 complaint[320];	/* "": none */
+	char			 complaint[2][320];	/* of links in and out;
+							 * "": none */
 };
 
 static void	peer_connect(struct peer *);
@@ -170,17 +171,18 @@ peer_link_greet(struct peer_link *l, enum msg_type type, const char *way,
 
 /* Why the other one is not accepted; said once, not at each try. */
 static void PRINTF(2, 3)
-peer_complain(struct peer *p, const char *fmt, ...)
+peer_complain(struct peer_link *l, const char *fmt, ...)
 {
-	char text[sizeof(p->complaint)];
+	char *last = l->peer->complaint[l->out];
+	char text[sizeof(l->peer->complaint[0])];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (strcmp(text, p->complaint) == 0)
+	if (strcmp(text, last) == 0)
 		return;
-	memcpy(p->complaint, text, sizeof(text));
+	memcpy(last, text, sizeof(text));
 	log_warnx("peer: %s", text);
 }
 
@@ -193,23 +195,23 @@ peer_link_check(struct peer_link *l, const struct msg *m, const char *way)
 	int protocol = msg_protocol(m, o->protocol_min, o->protocol_max);
 
 	if (protocol == 0)
-		peer_complain(p, "the other Holdover speaks protocol %d and "
+		peer_complain(l, "the other Holdover speaks protocol %d and "
 		    "this one %d: upgrade the older one", m->protocol,
 		    o->protocol_max);
 	else if (strcmp(m->cluster, o->cluster) != 0)
-		peer_complain(p, "the other Holdover belongs to cluster '%s' "
+		peer_complain(l, "the other Holdover belongs to cluster '%s' "
 		    "and this one to '%s': check peer and cluster",
 		    m->cluster, o->cluster);
 	else if (strcmp(m->node, o->node) == 0)
-		peer_complain(p, "the other Holdover calls itself node %s, as "
+		peer_complain(l, "the other Holdover calls itself node %s, as "
 		    "this one does: were both started from the same "
 		    "configuration? Give each node a name of its own (node), "
 		    "and the other's as peer", m->node);
 	else if (strcmp(m->node, o->name) != 0)
-		peer_complain(p, "the other Holdover is node '%s', expected "
+		peer_complain(l, "the other Holdover is node '%s', expected "
 		    "'%s': check node and peer", m->node, o->name);
 	else if (!peer_proven(p, way, m, l->nonce))
-		peer_complain(p, "node %s does not know the secret: "
+		peer_complain(l, "node %s does not know the secret: "
 		    "peer-secret-file must be the same on both nodes",
 		    m->node);
 	else {
@@ -236,7 +238,7 @@ peer_link_up(struct peer_link *l)
 			peer_connect(p);
 	}
 	l->state = PEER_PROVEN;
-	p->complaint[0] = '\0';
+	p->complaint[l->out][0] = '\0';
 	log_info("peer: link %s node %s is up", l->out ? "to" : "from",
 	    p->opts.name);
 	p->on_changed(p->arg);
@@ -338,12 +340,24 @@ peer_on_event(struct bufferevent *bev, short what, void *arg)
 	struct peer_link *l = arg;
 	struct peer *p = l->peer;
 	int error = errno, one = 1;
+	char why[256];
 
 	if (what & BEV_EVENT_CONNECTED) {
+		if (!l->out)
+			return;
 		l->state = PEER_GREETING;
 		p->refused = false;
 		setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY,
 		    &one, sizeof(one));
+		return;
+	}
+	if (tls_bufferevent_why(bev, why, sizeof(why))) {
+		peer_complain(l, "TLS %s node %s failed: %s", l->out ?
+		    "with" : "from", p->opts.name, why);
+		if (l->out)
+			p->refused = false;
+		peer_link_end(l, why);
+		p->on_changed(p->arg);
 		return;
 	}
 	if (what & BEV_EVENT_EOF) {
@@ -363,14 +377,17 @@ static struct peer_link *
 peer_link_new(struct peer *p, int fd, bool out)
 {
 	struct peer_link *l = xcalloc(1, sizeof(*l));
+	SSL *ssl = NULL;
 
 	l->peer = p;
 	l->out = out;
 	l->since = mono_now();
 	l->reader = redisReaderCreate();
-	l->bev = bufferevent_socket_new(p->base, fd, BEV_OPT_CLOSE_ON_FREE |
-	    BEV_OPT_DEFER_CALLBACKS);
-	if (l->reader == NULL || l->bev == NULL)
+	if (p->opts.tls != NULL)
+		ssl = out ? tls_connect(p->opts.to.tls) :
+		    tls_accept(p->opts.tls, TLS_FROM_PEER);
+	l->bev = tls_bufferevent(p->base, fd, ssl, BEV_OPT_DEFER_CALLBACKS);
+	if (l->reader == NULL)
 		fatalx("peer: out of memory");
 	bufferevent_setcb(l->bev, peer_on_read, NULL, peer_on_event, l);
 	bufferevent_enable(l->bev, EV_READ | EV_WRITE);
@@ -529,7 +546,7 @@ peer_heard(const struct peer *p)
 const char *
 peer_complaint(const struct peer *p)
 {
-	return p->complaint;
+	return p->complaint[*p->complaint[true] != '\0'];
 }
 
 static bool

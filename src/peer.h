@@ -20,6 +20,7 @@ struct peer_opts {
 	const char	*name;		/* who the peer is */
 	struct conn_addr to;		/* where it listens */
 	struct conn_addr bind;		/* where I listen */
+	struct tls	*tls;		/* NULL: none; else to has one too */
 	const char	*secret;
 	size_t		 secret_len;
 	int		 retry_ms;	/* between two tries to connect */

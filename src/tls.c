@@ -443,8 +443,9 @@ bool
 tls_load(struct tls *t, const struct conf *f, char *why, size_t whysize)
 {
 	bool wanted[TLS_CONTEXTS] = {
-	    [TLS_FROM_CLIENT] = f->tls_port != 0,
-	    [TLS_OUT] = f->redis_tls };
+	    [TLS_FROM_CLIENT] = f->tls_port != 0 || f->admin_tls,
+	    [TLS_FROM_PEER] = f->peer_tls,
+	    [TLS_OUT] = f->redis_tls || f->peer_tls };
 	SSL_CTX *ctx[TLS_CONTEXTS] = { NULL };
 	bool ok = true, valid;
 	int i;
