@@ -255,10 +255,12 @@ node_can_switch(struct node *n, enum side to)
 	else if (node_commit_pending(n))
 		node_why(n, "the last change is still being written; try "
 		    "again");
-	else if (!node_is_fresh(n, to) || n->fresh_since_ms == 0 ||
-	    !node_runs(n, to))
+	else if (!node_is_fresh(n, to) || !node_runs(n, to))
 		node_why(n, "the copy of node %s is not fresh; wait until "
 		    "STATUS says so", name);
+	else if (n->fresh_since_ms == 0)
+		node_why(n, "the copy of node %s has yet to show that it "
+		    "follows; try again in a moment", name);
 	else
 		return true;
 	return false;
