@@ -265,6 +265,14 @@ control_standalone_look(struct control *c)
 
 /* ---- messages ---- */
 
+/* Has the peer answered what it was told since the VIP came or left here? */
+bool
+control_vip_told(const struct control *c)
+{
+	return c->vrrp == NULL ||
+	    c->heard.echo_us >= vrrp_view(c->vrrp)->address_since.us;
+}
+
 static void
 control_fill_beat(const struct control *c, struct msg *m)
 {
@@ -274,7 +282,8 @@ control_fill_beat(const struct control *c, struct msg *m)
 	m->type = MSG_BEAT;
 	m->session = c->session;
 	m->echo_us = c->heard.sent_us;
-	m->ask = n->facts.peer.health == NODE_UNKNOWN;
+	m->ask = n->facts.peer.health == NODE_UNKNOWN ||
+	    !control_vip_told(c);
 	m->leads = node_leads(n);
 	m->gate = n->gate;
 	m->gate_seq = n->gate_seq;
@@ -548,6 +557,10 @@ control_on_beat(struct control *c, const struct msg *m)
 	if (c->heard.session != 0 && m->session != c->heard.session)
 		log_info("control: node %s's Holdover has restarted",
 		    c->conf->peer);
+	/* What the last of two holders told the network may be the other's. */
+	if (c->vrrp != NULL && c->heard.vrrp == VRRP_MASTER &&
+	    m->vrrp != VRRP_MASTER)
+		vrrp_announce(c->vrrp);
 	c->heard = *m;
 	if (m->ask)
 		control_beat(c, true);

@@ -110,6 +110,7 @@ struct control {
 void	control_push(struct control *, enum node_event, enum side);
 /* Lets node take the events that were pushed, and carries out its orders. */
 void	control_run(struct control *);
+bool	control_vip_told(const struct control *);
 /* Look again before anything else is done. */
 void	control_poke(struct control *);
 

@@ -85,6 +85,7 @@ control_vip_facts(const struct control *c, struct vip_facts *f)
 		    (c->heard.vrrp == VRRP_MASTER ||
 		    c->heard.vrrp == VRRP_BACKUP),
 		.peer_holder = p->health == NODE_UP && p->holder,
+		.peer_told = control_vip_told(c),
 	};
 }
 

@@ -129,7 +129,8 @@ vip_lets_go(struct vip *v, const struct vip_facts *f)
 		v->stranded_ms = f->now_ms;
 		/* FALLTHROUGH */
 	case VIP_CALLERS_STRANDED:
-		if (f->peer_holder ||
+		/* Else its ARPs, and so the clients, may come back here. */
+		if ((f->peer_holder && f->peer_told) ||
 		    f->now_ms - v->stranded_ms >= VIP_STRANDED_MS) {
 			v->callers = calm;
 			return true;

@@ -48,6 +48,7 @@ struct vip_facts {
 	bool	peer_ready;	/* heard, serving, its keepalived is MASTER or
 				 * BACKUP */
 	bool	peer_holder;
+	bool	peer_told;	/* it knows whether the VIP is here */
 };
 
 struct vip {

@@ -10,6 +10,7 @@
 #include <libgen.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "garp.h"
 #include "log.h"
 
 /*
@@ -40,6 +42,8 @@ struct vrrp {
 
 	int			 family;	/* of the VIP; 0: none */
 	struct in6_addr		 vip;		/* or in_addr in front */
+	char			 interface[IF_NAMESIZE]; /* that has it */
+	struct garp		*garp;		/* NULL: not allowed */
 	char			*instance;
 	char			*fifo;
 	char			*track_file;
@@ -88,14 +92,24 @@ vrrp_look_address(struct vrrp *v)
 		return false;
 	}
 	for (i = all; i != NULL && !found; i = i->ifa_next)
-		found = vrrp_is_vip(v, i->ifa_addr);
+		if ((found = vrrp_is_vip(v, i->ifa_addr)))
+			snprintf(v->interface, sizeof(v->interface), "%s",
+			    i->ifa_name);
 	freeifaddrs(all);
 	if (found == v->view.address)
 		return false;
 	v->view.address = found;
 	v->view.address_since = mono_now();
 	log_info("vrrp: the VIP is %s", found ? "here" : "no longer here");
+	vrrp_announce(v);
 	return true;
+}
+
+void
+vrrp_announce(struct vrrp *v)
+{
+	if (v->view.address && v->garp != NULL)
+		garp_send(v->garp, v->interface, &v->vip);
 }
 
 /* Is keepalived there? One that is gone says nothing about it. */
@@ -159,6 +173,9 @@ vrrp_open_netlink(struct vrrp *v, const char *vip, char *why, size_t whysize)
 		snprintf(why, whysize, "vip: '%s' is not an IP address", vip);
 		return false;
 	}
+	if ((v->garp = garp_new(v->family)) == NULL)
+		log_warn("vrrp: where the VIP is, only keepalived tells the "
+		    "network, for want of CAP_NET_RAW");
 	v->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (v->netlink == -1 || bind(v->netlink,
@@ -492,6 +509,8 @@ vrrp_free(struct vrrp *v)
 	vrrp_close(v->on_inotify, v->inotify);
 	vrrp_close(v->on_tick, -1);
 	pidfile_free(v->keepalived);
+	if (v->garp != NULL)
+		garp_free(v->garp);
 	buf_free(&v->line);
 	free(v->instance);
 	free(v->fifo);

@@ -62,6 +62,12 @@ void		 vrrp_free(struct vrrp *);	/* leaves the FIFO in place */
 const struct vrrp_view	*vrrp_view(const struct vrrp *);
 void		 vrrp_forget_lower_prio(struct vrrp *);
 
+/*
+ * Tells the network that the VIP is here, if it is. Done by itself when it
+ * comes; to be done when another one that had it has let it go.
+ */
+void		 vrrp_announce(struct vrrp *);
+
 /* As if the line had come by FIFO. False for another instance. */
 bool		 vrrp_notify(struct vrrp *, const struct vrrp_line *);
 

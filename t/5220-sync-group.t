@@ -13,5 +13,5 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use T::LabTest;
 
-lab_case('sync-group', stretch => 2,
+lab_case('sync-group',
     cuts => { handover => 9, 'keepalived restarted' => 9 });

@@ -12,5 +12,5 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use T::LabTest;
 
-lab_case('notify-scripts', stretch => 2,
+lab_case('notify-scripts',
     cuts => { handover => 9, 'keepalived restarted' => 9 });

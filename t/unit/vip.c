@@ -170,8 +170,12 @@ test_stranded_callers(void)
 	at(1300);
 	ok(!vip_lets_go(&v, &f), "it leaves again");
 	f.peer_holder = true;
+	at(1390);
+	ok(!vip_lets_go(&v, &f), "the peer has it, but may not know that it "
+	    "is gone here");
+	f.peer_told = true;
 	at(1400);
-	ok(vip_lets_go(&v, &f), "the peer has it: they are let go");
+	ok(vip_lets_go(&v, &f), "it does: they are let go");
 	ok(!vip_lets_go(&v, &f), "once");
 	f.address = f.holder = true;
 	f.peer_holder = false;
