@@ -1068,7 +1068,7 @@ static const struct conn_ops client_conn_ops = {
 };
 
 struct client *
-client_new(struct client_env *env, int fd, enum conn_how how, uint64_t id,
+client_new(struct client_env *env, int fd, unsigned how, uint64_t id,
     void *owner)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
@@ -1086,7 +1086,9 @@ client_new(struct client_env *env, int fd, enum conn_how how, uint64_t id,
 	loop_task_init(&c->lose, client_lose_cb, c);
 	loop_task_init(&c->bury, client_bury_cb, c);
 	c->conn = conn_accepted(env->loop, fd, &client_conn_ops, c);
-	if (how == CONN_TLS)
+	if (how & CONN_PROXY)
+		conn_expect_proxy(c->conn);
+	if (how & CONN_TLS)
 		conn_start_tls(c->conn, tls_accept(env->tls,
 		    TLS_FROM_CLIENT));
 	return c;

@@ -59,7 +59,7 @@ struct client_facts {
 };
 
 /* Takes over the socket. owner is handed to env's gone(). */
-struct client	*client_new(struct client_env *, int fd, enum conn_how,
+struct client	*client_new(struct client_env *, int fd, unsigned how,
 		    uint64_t id, void *owner);
 
 /*

@@ -320,7 +320,7 @@ static const struct hold_ops clients_hold_ops = {
 /* ---- coming and going ---- */
 
 void
-clients_add(struct clients *cs, int fd, enum conn_how how, uint64_t id)
+clients_add(struct clients *cs, int fd, unsigned how, uint64_t id)
 {
 	struct clients_entry *e = xcalloc(1, sizeof(*e));
 

@@ -50,7 +50,7 @@ void		 clients_set_redis(struct clients *,
 		    const struct conn_addr redis[2]);
 
 /* Takes over a connected socket; the id is of no other client. */
-void		 clients_add(struct clients *, int fd, enum conn_how,
+void		 clients_add(struct clients *, int fd, unsigned how,
 		    uint64_t id);
 
 /*

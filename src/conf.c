@@ -431,6 +431,29 @@ conf_check_deny(struct conf_reader *r)
 	return true;
 }
 
+/* yes, no, or some of the ports by their options. */
+static bool
+conf_check_proxy(struct conf_reader *r)
+{
+	static const char words[] = "yes no port tls-port unixsocket";
+	const char *list = r->conf->proxy_protocol, *p;
+	char word[16];
+	size_t n;
+
+	for (p = list; *p != '\0'; p += n, p += strspn(p, " ")) {
+		n = strcspn(p, " ");
+		snprintf(word, sizeof(word), "%.*s", (int)n, p);
+		if (n >= sizeof(word) || !conf_has_word(words, word))
+			return conf_error(r, "proxy-protocol: '%.*s' is none "
+			    "of: %s", (int)n, p, words);
+		if (n < strlen(list) && (strcasecmp(word, "yes") == 0 ||
+		    strcasecmp(word, "no") == 0))
+			return conf_error(r, "proxy-protocol: '%s' goes with "
+			    "no other word", word);
+	}
+	return true;
+}
+
 static bool
 conf_check_tls(struct conf_reader *r)
 {
@@ -497,7 +520,7 @@ conf_check(struct conf_reader *r)
 		return conf_error(r, "vip: '%s' is not an IP address", c->vip);
 	if (c->redis_user != NULL && c->redis_password_file == NULL)
 		return conf_error(r, "redis-user needs redis-password-file");
-	return conf_check_deny(r) && conf_check_tls(r) &&
+	return conf_check_deny(r) && conf_check_tls(r) && conf_check_proxy(r) &&
 	    (c->peer == NULL || conf_check_pair(r));
 }
 

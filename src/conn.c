@@ -215,6 +215,17 @@ conn_opened(struct conn *c)
 		loop_defer(c->loop, &c->flush);
 }
 
+void
+conn_begin(struct conn *c)
+{
+	if (c->tls != NULL) {
+		conn_tls_begin(c);
+		return;
+	}
+	conn_arm(c, EV_READ, conn_on_in);
+	conn_opened(c);
+}
+
 static void
 conn_on_connected(struct conn *c)
 {
@@ -226,12 +237,7 @@ conn_on_connected(struct conn *c)
 		conn_end(c, c->error);
 		return;
 	}
-	if (c->tls != NULL) {
-		conn_tls_begin(c);
-		return;
-	}
-	conn_arm(c, EV_READ, conn_on_in);
-	conn_opened(c);
+	conn_begin(c);
 }
 
 static void
@@ -328,7 +334,8 @@ void
 conn_start_tls(struct conn *c, SSL *ssl)
 {
 	c->tls = conn_tls_new(c, ssl);
-	conn_tls_begin(c);
+	if (c->state != CONN_PROXIED)
+		conn_tls_begin(c);
 }
 
 void
@@ -336,6 +343,8 @@ conn_free(struct conn *c)
 {
 	if (c->tls != NULL)
 		conn_tls_free(c);
+	if (c->proxy != NULL)
+		conn_proxy_free(c->proxy);
 	if (c->fd != -1) {
 		event_del(&c->in);
 		event_del(&c->out);
@@ -412,6 +421,12 @@ const struct conn_addr *
 conn_peer(const struct conn *c)
 {
 	return &c->peer;
+}
+
+const struct conn_addr *
+conn_from(const struct conn *c)
+{
+	return c->proxy != NULL ? conn_proxy_from(c->proxy) : &c->peer;
 }
 
 const struct conn_addr *

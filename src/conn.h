@@ -36,8 +36,9 @@ bool	conn_addr_unix(struct conn_addr *, const char *path) MUST_CHECK;
 /* Are they of one host, whatever the port? */
 bool	conn_same_host(const struct conn_addr *, const struct conn_addr *);
 
-/* How those who connect to a listening socket begin. */
-enum conn_how { CONN_PLAIN, CONN_TLS };
+/* How those who connect to a listening socket begin: bits, 0 for plain. */
+#define CONN_TLS	0x1	/* with TLS */
+#define CONN_PROXY	0x2	/* before that, with a PROXY header */
 
 struct conn_ops {
 	/* Connected; not called for accepted ones. May be NULL. */
@@ -57,6 +58,12 @@ struct conn_ops {
 /* Takes over a connected socket, which becomes non-blocking. */
 struct conn	*conn_accepted(struct loop *, int fd, const struct conn_ops *,
 		    void *arg);
+
+/*
+ * A header of the PROXY protocol comes first, and says who it is. For one that
+ * was accepted in this turn, before TLS; without a header, it ends.
+ */
+void	conn_expect_proxy(struct conn *);
 
 /*
  * Speaks TLS from the first byte on; takes over the session. For one that was
@@ -87,7 +94,9 @@ void	conn_resume(struct conn *);
 bool	conn_paused(const struct conn *);
 
 int	conn_fd(const struct conn *);
+/* Who it is; and where its packets come from, which may be a proxy. */
 const struct conn_addr	*conn_peer(const struct conn *);
+const struct conn_addr	*conn_from(const struct conn *);
 const struct conn_addr	*conn_local(const struct conn *);
 
 #endif

@@ -11,6 +11,7 @@
 
 enum conn_state {
 	CONN_CONNECTING,
+	CONN_PROXIED,		/* a PROXY header must come first */
 	CONN_HANDSHAKE,		/* of TLS */
 	CONN_UP,
 	CONN_PAUSED,
@@ -33,6 +34,7 @@ struct conn {
 	struct conn_addr	 peer;
 	struct conn_addr	 local;
 	struct conn_tls		*tls;		/* NULL: none */
+	struct conn_proxy	*proxy;		/* NULL: none */
 };
 
 /* Tells on_end(), once; see there. */
@@ -49,8 +51,13 @@ int	conn_put(struct conn *, struct buf *) MUST_CHECK;
 /* Gives back the memory of one that is empty and was large. */
 void	conn_slim(struct buf *);
 
+/* The socket is there, and nothing but TLS comes before the bytes. */
+void	conn_begin(struct conn *);
 /* Bytes can be exchanged now: tells on_open(). */
 void	conn_opened(struct conn *);
+
+const struct conn_addr	*conn_proxy_from(const struct conn_proxy *);
+void	conn_proxy_free(struct conn_proxy *);
 
 /* Takes over the session. */
 struct conn_tls	*conn_tls_new(struct conn *, SSL *);

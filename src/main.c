@@ -295,10 +295,17 @@ main_hold_report(void *arg)
 	return workers_hold_report(m->workers);
 }
 
+static unsigned
+main_proxied(const struct conf *f, const char *option)
+{
+	return conf_has_word(f->proxy_protocol, "yes") ||
+	    conf_has_word(f->proxy_protocol, option) ? CONN_PROXY : 0;
+}
+
 /* With port 0, nothing is to be done. */
 static bool
 main_listen_port(struct main *m, const char *host, long long port,
-    enum conn_how how, char *why, size_t whysize)
+    unsigned how, char *why, size_t whysize)
 {
 	const char *reason = NULL;
 	struct conn_addr a;
@@ -317,10 +324,10 @@ main_listen_port(struct main *m, const char *host, long long port,
 static bool
 main_listen_at(struct main *m, const char *host, char *why, size_t whysize)
 {
-	return main_listen_port(m, host, m->conf->port, CONN_PLAIN, why,
-	    whysize) &&
-	    main_listen_port(m, host, m->conf->tls_port, CONN_TLS, why,
-	    whysize);
+	return main_listen_port(m, host, m->conf->port,
+	    main_proxied(m->conf, "port"), why, whysize) &&
+	    main_listen_port(m, host, m->conf->tls_port, CONN_TLS |
+	    main_proxied(m->conf, "tls-port"), why, whysize);
 }
 
 static bool
@@ -339,7 +346,8 @@ main_listen_unix(struct main *m, char *why, size_t whysize)
 		return false;
 	}
 	mask = umask(0777 & ~(mode_t)m->conf->unixsocketperm);
-	ok = workers_listen(m->workers, &a, CONN_PLAIN);
+	ok = workers_listen(m->workers, &a,
+	    main_proxied(m->conf, "unixsocket"));
 	umask(mask);
 	if (!ok)
 		snprintf(why, whysize, "unixsocket: cannot listen for clients "

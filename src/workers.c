@@ -40,7 +40,7 @@ struct worker {
 struct workers_port {
 	struct workers		*all;
 	struct listener		*listener;
-	enum conn_how		 how;
+	unsigned		 how;
 };
 
 struct workers {
@@ -70,7 +70,7 @@ struct workers_message {
 		struct conn_addr	 vip;
 		struct {
 			int			 fd;
-			enum conn_how		 how;
+			unsigned		 how;
 			uint64_t		 id;
 		} client;
 		struct {
@@ -250,7 +250,7 @@ worker_on_moved(const struct conn *conn, bool came, void *arg)
 		return;
 	m = workers_message(w, workers_on_moved);
 	m->u.moved.came = came;
-	memcpy(m->u.moved.peer, conn_peer(conn)->text, CONN_ADDR_TEXT);
+	memcpy(m->u.moved.peer, conn_from(conn)->text, CONN_ADDR_TEXT);
 	loop_post(w->all->home, &m->message);
 }
 
@@ -299,7 +299,7 @@ workers_on_accept(int fd, void *arg)
 	if (clients >= ws->maxclients) {
 		STATS_ADD(clients_rejected, 1);
 		/* Before the handshake, nothing can be said. */
-		if (port->how == CONN_PLAIN &&
+		if (!(port->how & CONN_TLS) &&
 		    write(fd, full, sizeof(full) - 1) == -1)
 			log_debug("workers: one more could not be told so");
 		close(fd);
@@ -316,7 +316,7 @@ workers_on_accept(int fd, void *arg)
 
 bool
 workers_listen(struct workers *ws, const struct conn_addr *a,
-    enum conn_how how)
+    unsigned how)
 {
 	struct workers_port *p = &ws->port[ws->ports];
 

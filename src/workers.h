@@ -41,7 +41,7 @@ void		 workers_set_conf(struct workers *, struct conf *);
  * errno; see listener_new().
  */
 bool		 workers_listen(struct workers *, const struct conn_addr *,
-		    enum conn_how) MUST_CHECK;
+		    unsigned how) MUST_CHECK;
 
 /*
  * Told of those who connect to that host, by the address they come from,
