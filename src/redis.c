@@ -312,15 +312,10 @@ redis_set_name(struct redis *r, const char *name)
 
 /* ---- connecting ---- */
 
+/* Says who we are, and asks how it is. */
 static void
-redis_on_connected(struct redis *r)
+redis_greet(struct redis *r)
 {
-	int one = 1;
-
-	r->connected = true;
-	r->connection++;
-	setsockopt(bufferevent_getfd(r->bev), IPPROTO_TCP, TCP_NODELAY, &one,
-	    sizeof(one));
 	if (r->opts.password != NULL && r->opts.user != NULL)
 		redis_command(r, redis_on_auth, NULL, 5000, "AUTH",
 		    r->opts.user, r->opts.password, NULL);
@@ -331,6 +326,18 @@ redis_on_connected(struct redis *r)
 		redis_command(r, redis_on_named, NULL, 1000, "CLIENT",
 		    "SETNAME", r->name, NULL);
 	redis_poll(r);
+}
+
+static void
+redis_on_connected(struct redis *r)
+{
+	int one = 1;
+
+	r->connected = true;
+	r->connection++;
+	setsockopt(bufferevent_getfd(r->bev), IPPROTO_TCP, TCP_NODELAY, &one,
+	    sizeof(one));
+	redis_greet(r);
 }
 
 static void
@@ -383,6 +390,8 @@ redis_on_tick(evutil_socket_t fd, short what, void *arg)
 	else if ((!r->connected && mono_before(r->connect_deadline, now)) ||
 	    (w != NULL && mono_before(w->deadline, now)))
 		redis_lost(r, ETIMEDOUT);
+	else if (r->link == REDIS_DENIED && w == NULL)
+		redis_greet(r);		/* the user may be there by now */
 	else
 		redis_poll(r);
 }

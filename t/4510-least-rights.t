@@ -50,6 +50,16 @@ is($pair->redis($leader)->command('ACL', 'SETUSER', 'holdover',
 $pair->proxy($leader)->child->signal('CONT');
 $pair->steady;
 
+# A user that is made after Holdover has asked: it is let in then.
+my $late = $pair->other($pair->primary);
+my $r = $pair->redis($late)->connect;
+is($r->command(qw(ACL DELUSER holdover)), 1, 'a Redis forgets the user');
+$pair->proxy($_)->wait_info("redis_$late" => qr/denied/) for qw(a b);
+is($r->command('ACL', 'SETUSER', 'holdover', split ' ', $acl), 'OK',
+    'and knows it again');
+$pair->proxy($_)->wait_info("redis_$late" => qr/link=up/) for qw(a b);
+$r->command(qw(ACL LOG RESET));
+
 my $used = '';
 for my $n (qw(a b)) {
 	my $redis = $pair->redis($n)->connect;
