@@ -19,6 +19,7 @@ node_switch_begin(struct node *n, enum side to)
 {
 	struct record *next = node_commit_next(n);
 
+	n->why[0] = '\0';
 	next->intent = to;
 	n->sw = (struct node_switch){ .planned = true,
 	    .reason = n->wish == NODE_NO_WISH ? NODE_WHY_FOLLOWS_VIP :
