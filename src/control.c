@@ -92,7 +92,8 @@ static bool
 control_ready(const struct control *c, enum side s)
 {
 	return redis_is_current(c->redis[s]) && (!node_leads(&c->node) ||
-	    c->clean[s] == redis_connection(c->redis[s]));
+	    (c->clean_epoch == c->node.record.epoch.number &&
+	    c->clean[s] == redis_connection(c->redis[s])));
 }
 
 static enum node_health
@@ -412,11 +413,12 @@ control_run(struct control *c)
 	c->stepping = true;
 	control_carry_out(c);
 	control_set_gate(c);
-	while (c->events > 0) {
+	control_see(c);
+	/* Whoever may have been deposed in its sleep decides nothing. */
+	while (c->events > 0 && !control_in_doubt(c)) {
 		e = c->event[0];
 		memmove(c->event, c->event + 1,
 		    --c->events * sizeof(*c->event));
-		control_see(c);
 		was = c->node.state;
 		node_step(&c->node, e.event, e.side);
 		control_set_gate(c);
@@ -424,6 +426,7 @@ control_run(struct control *c)
 		if (c->node.state != was)
 			control_push(c, NODE_EV_LOOK, SIDE_NONE);
 		control_carry_out(c);
+		control_see(c);
 	}
 	control_beat(c, false);
 	c->stepping = false;
@@ -488,7 +491,8 @@ control_on_look(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	control_heed_lower_prio(c);
-	control_push(c, NODE_EV_LOOK, SIDE_NONE);
+	if (c->events == 0)
+		control_push(c, NODE_EV_LOOK, SIDE_NONE);
 	control_run(c);
 	control_look_vip(c);
 }

@@ -81,6 +81,7 @@ struct control {
 	struct msg		 said;		/* our last BEAT */
 	struct mono		 said_at;
 	unsigned		 order_seq[2];	/* the order that counts */
+	uint64_t		 clean_epoch;	/* what follows is of it */
 	unsigned		 clean[2];	/* the redis_connection() where
 						 * no newer leader was seen */
 	unsigned		 listing[2];	/* and where that is asked */

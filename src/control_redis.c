@@ -224,16 +224,33 @@ control_on_list(struct redis *r, redisReply *reply, void *arg)
 		control_order_end(o, false, control_reply_text(reply));
 }
 
+/*
+ * Once per epoch: both links carry it in their names from now on, so that
+ * a later leader knows and ends them, and none counts as clean yet.
+ */
+static void
+control_take_epoch(struct control *c)
+{
+	const struct node *n = &c->node;
+	char name[2 * RECORD_NAME + 64];
+	enum side s;
+
+	if (c->clean_epoch == n->record.epoch.number)
+		return;
+	c->clean_epoch = n->record.epoch.number;
+	snprintf(name, sizeof(name), "holdover:%s:%s:%llu",
+	    n->record.cluster, n->conf.name[n->conf.me],
+	    (unsigned long long)c->clean_epoch);
+	for (s = SIDE_A; s <= SIDE_B; s++) {
+		redis_set_name(c->redis[s], name);
+		c->clean[s] = c->listing[s] = 0;
+	}
+}
+
 static void
 control_clean(struct redis *r, struct control_order *o)
 {
-	const struct node *n = &o->control->node;
-	char name[2 * RECORD_NAME + 64];
-
-	snprintf(name, sizeof(name), "holdover:%s:%s:%llu",
-	    n->record.cluster, n->conf.name[n->conf.me],
-	    (unsigned long long)n->record.epoch.number);
-	redis_set_name(r, name);
+	control_take_epoch(o->control);
 	o->control->listing[o->side] = redis_connection(r);
 	redis_command(r, control_on_list, o, CONTROL_ORDER_MS, "CLIENT",
 	    "LIST", NULL);
@@ -245,7 +262,7 @@ control_on_relisted(struct redis *r, redisReply *reply, void *arg)
 	struct control *c = arg;
 	enum side s = r == c->redis[SIDE_A] ? SIDE_A : SIDE_B;
 
-	if (reply == NULL)
+	if (reply == NULL || !node_leads(&c->node))
 		return;
 	if (control_take_list(c, s, reply))
 		redis_poll(r);
@@ -258,6 +275,7 @@ control_list_redis(struct control *c, enum side s)
 	struct redis *r = c->redis[s];
 	unsigned connection = redis_connection(r);
 
+	control_take_epoch(c);
 	if (!redis_is_current(r) || c->clean[s] == connection ||
 	    c->listing[s] == connection)
 		return;
@@ -292,7 +310,8 @@ control_order_redis(struct control *c, enum node_order_kind kind,
 	o->kind = kind;
 	o->side = side;
 	o->seq = ++c->order_seq[side];
-	if (control_order_changes(kind) && !redis_is_current(r)) {
+	if (control_order_changes(kind) && (!redis_is_current(r) ||
+	    c->clean[side] != redis_connection(r))) {
 		control_order_end(o, false, "it has not been read yet on this "
 		    "connection");
 		return;
