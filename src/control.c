@@ -244,10 +244,11 @@ control_set_gate(struct control *c)
 {
 	struct mono lease = { c->node.lease_ms * 1000 };
 
-	gate_renew(c->gate, mono_before(lease, c->serve_until) ? lease :
-	    c->serve_until);
+	/* The order first: a lease that was over is not for the old one. */
 	control_note_state(c);
 	control_set_gate_to(c, &c->node.gate);
+	gate_renew(c->gate, mono_before(lease, c->serve_until) ? lease :
+	    c->serve_until);
 }
 
 static void

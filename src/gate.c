@@ -18,6 +18,7 @@ struct gate {
 
 	/* Of the master, written on its thread, read on all. */
 	_Atomic int64_t		 lease;		/* us */
+	_Atomic uint64_t	 lease_number;	/* for who has applied that */
 	_Atomic uint64_t	 number;	/* of the newest change */
 	struct mono		 pause_until;
 	TAILQ_HEAD(, gate)	 replicas;
@@ -110,9 +111,15 @@ gate_tell(struct gate *g)
 /* ---- the master ---- */
 
 static void
-gate_changed(struct gate *g)
+gate_count(struct gate *g)
 {
 	atomic_store(&g->applied, atomic_fetch_add(&g->number, 1) + 1);
+}
+
+static void
+gate_changed(struct gate *g)
+{
+	gate_count(g);
 	gate_tell(g);
 }
 
@@ -140,10 +147,15 @@ void
 gate_renew(struct gate *g, struct mono until)
 {
 	int64_t was = atomic_load(&g->lease);
-	struct mono now;
+	struct mono now = mono_now();
 
 	if (until.us <= was)
 		return;
+	/* A lapsed one is not for those who have the order of before. */
+	if (was <= now.us && mono_before(now, until)) {
+		gate_count(g);
+		atomic_store(&g->lease_number, atomic_load(&g->number));
+	}
 	atomic_store(&g->lease, until.us);
 	now = mono_now();
 	if (was <= now.us && mono_before(now, until))
@@ -266,7 +278,12 @@ gate_done(struct gate *g, bool write)
 static struct mono
 gate_lease(const struct gate *g)
 {
-	return (struct mono){ atomic_load(&g->master->lease) };
+	/* In this order: who sees a new lease sees for whom it is. */
+	int64_t lease = atomic_load(&g->master->lease);
+
+	if (atomic_load(&g->applied) < atomic_load(&g->master->lease_number))
+		lease = 0;
+	return (struct mono){ lease };
 }
 
 enum gate_state

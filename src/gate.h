@@ -78,7 +78,8 @@ void	gate_set(struct gate *, const struct gate_order *);
 
 /*
  * Replies may be released until then. A renewal that comes after the last
- * lease ran out tells the watchers.
+ * lease ran out tells the watchers, and counts where the order of now is
+ * known: so set the order first.
  */
 void	gate_renew(struct gate *, struct mono until);
 /* The lease is over now: closed until it is renewed. */
