@@ -354,8 +354,11 @@ control_store(struct control *c)
 {
 	bool ok = epoch_save(c->store, &c->node.storing, c->node.promised);
 
-	control_push(c, ok ? NODE_EV_STORED : NODE_EV_STORE_FAILED,
-	    SIDE_NONE);
+	/* Before what came up earlier, which does not know of it yet. */
+	control_push(c, NODE_EV_LOOK, SIDE_NONE);
+	memmove(c->event + 1, c->event, (c->events - 1) * sizeof(*c->event));
+	c->event[0] = (struct control_event){ ok ? NODE_EV_STORED :
+	    NODE_EV_STORE_FAILED, SIDE_NONE };
 	return ok;
 }
 

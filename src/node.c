@@ -361,6 +361,30 @@ node_store_again(struct node *n)
 	node_store(n, &n->record);
 }
 
+/*
+ * Takes over a record of the peer's. Whoever was the primary by its own
+ * record, and is none by one of which it saw nothing, may have writes that
+ * the other lacks: its run is left out of its own record until it is a copy
+ * again, and the leader looks for that; see node_own().
+ */
+static struct record
+node_adopted(const struct node *n, const struct record *theirs)
+{
+	enum side me = n->conf.me;
+	const struct record *mine = &n->record;
+	const struct node_redis *r = &n->facts.redis[me];
+	struct record out = *theirs;
+	bool astray = mine->primary == me ?
+	    epoch_cmp(theirs->epoch, mine->epoch) != 0 ||
+	    (theirs->fresh & SIDE_BIT(me)) == 0 :
+	    mine->primary != SIDE_NONE && *mine->run[me] == '\0';
+
+	if (astray && theirs->primary == SIDE_OTHER(me) &&
+	    !(r->health == NODE_UP && r->attached && r->info.link_up))
+		out.run[me][0] = '\0';
+	return out;
+}
+
 /* The peer leads with a newer epoch, or asked for the lead and got it. */
 static enum node_state
 node_follow(struct node *n)
@@ -370,7 +394,7 @@ node_follow(struct node *n)
 	if (node_leads(n))
 		node_lost(n, SIDE_NONE);
 	if (record_cmp(&p->record, &n->record) > 0) {
-		n->record = p->record;
+		n->record = node_adopted(n, &p->record);
 		if (epoch_cmp(n->promised, n->record.epoch) < 0)
 			n->promised = n->record.epoch;
 		node_store(n, &n->record);
@@ -419,8 +443,8 @@ node_commit_asked(struct node *n, const struct record *asked,
 		return;
 	}
 	n->promised = asked->epoch;
-	n->vote = *asked;
-	node_store(n, asked);
+	n->vote = node_adopted(n, asked);
+	node_store(n, &n->vote);
 	node_order(n, NODE_DO_SEND_ACCEPT, SIDE_NONE);
 	/* What this node ordered or asked for itself is over. */
 	if (n->state != NODE_FOLLOW && n->state != NODE_LEARN)
@@ -485,10 +509,10 @@ node_learn_newer(struct node *n)
 	if (theirs->epoch.number == 0 ||
 	    record_cmp(theirs, &n->record) <= 0)
 		return false;
-	n->record = *theirs;
+	n->record = node_adopted(n, theirs);
 	if (epoch_cmp(n->promised, n->record.epoch) < 0)
 		n->promised = n->record.epoch;
-	node_store(n, theirs);
+	node_store(n, &n->record);
 	return true;
 }
 

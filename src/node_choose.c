@@ -234,7 +234,8 @@ node_emptied(const struct node *n, enum side s)
 	const struct info *i = &n->facts.redis[s].info;
 
 	return i->keys == 0 && n->record.npast > 0 &&
-	    strcmp(i->replid, n->record.past[0].replid) != 0;
+	    strcmp(i->replid, n->record.past[0].replid) != 0 &&
+	    strcmp(i->replid, n->known.replid) != 0;
 }
 
 /* The same history, and further. */
@@ -286,6 +287,22 @@ node_choose_both(struct node *n, enum side p)
 	    "without AOF", name[o], name[p]);
 }
 
+/*
+ * Came back, by an RDB, as it was before what it last said of itself. Ids of
+ * earlier reigns count in the same bytes.
+ */
+static bool
+node_older(const struct node *n, enum side p)
+{
+	const struct info *i = &n->facts.redis[p].info;
+	bool same = strcmp(n->known.replid, i->replid) == 0;
+	unsigned k;
+
+	for (k = 0; !same && k < n->record.npast; k++)
+		same = strcmp(n->record.past[k].replid, i->replid) == 0;
+	return n->known.side == p && same && i->offset < n->known.offset;
+}
+
 /* Only the recorded primary is fresh, and it has restarted. */
 static enum node_state
 node_choose_only(struct node *n, enum side p)
@@ -310,8 +327,7 @@ node_choose_only(struct node *n, enum side p)
 		    "back with less than node %s has; choose which to keep: "
 		    "PROMOTE %s ACCEPT-LOSS or PROMOTE %s ACCEPT-LOSS",
 		    name[p], name[o], name[o], name[p]);
-	if (n->known.side == p && strcmp(n->known.replid, i->replid) == 0 &&
-	    i->offset < n->known.offset)
+	if (node_older(n, p))
 		return node_wait(n, "the Redis of node %s, the only fresh "
 		    "copy, came back with older data (offset %lld, it was at "
 		    "%lld); restore it, or PROMOTE %s ACCEPT-LOSS", name[p],

@@ -111,11 +111,21 @@ node_fork(const struct node *n, const struct info *c, const struct info *p)
 	return -1;
 }
 
+/* Has it only been a replica, by this node's record and by its own? */
+static bool
+node_is_copy(const struct node *n, enum side o)
+{
+	const struct record *its = &n->facts.peer.record;
+
+	return *node_view(n)->run[o] != '\0' &&
+	    n->facts.peer.health == NODE_UP && its->primary != o &&
+	    *its->run[o] != '\0';
+}
+
 /*
  * How many bytes the copy has that the primary lacks, and that it is about
  * to lose; -1: it has data of which nobody knows. After an AOF restart the
- * ids tell nothing: then it counts whether it has been a replica of this
- * primary, which is when its run is on record.
+ * ids tell nothing, but the records do.
  */
 static long long
 node_own(const struct node *n, enum side o)
@@ -128,7 +138,7 @@ node_own(const struct node *n, enum side o)
 		return 0;
 	if (fork >= 0)
 		return c->offset > fork ? c->offset - fork : 0;
-	return *node_view(n)->run[o] != '\0' ? 0 : -1;
+	return node_is_copy(n, o) ? 0 : -1;
 }
 
 static bool
@@ -173,6 +183,14 @@ node_attach(struct node *n, enum side o)
 	    (n->awaited & SIDE_BIT(o)) || !node_runs(n, p) ||
 	    n->facts.now_ms < n->attach_again_ms)
 		return;
+	/* Only that node's Holdover knows whether it acted alone. */
+	if (node_own(n, o) < 0 && *node_view(n)->run[o] != '\0' &&
+	    n->facts.peer.health != NODE_UP) {
+		node_why(n, "the Redis of node %s is back; waiting for that "
+		    "node's Holdover before it becomes a replica",
+		    n->conf.name[o]);
+		return;
+	}
 	n->attach_again_ms = n->facts.now_ms + NODE_ATTACH_MS;
 	n->attach_order = node_attach_next(n, o);
 	if (n->attach_order == NODE_DO_ATTACH)
@@ -289,6 +307,9 @@ node_lead_look(struct node *n, enum side side)
 
 	(void)side;
 	if (!node_primary_ok(n)) {
+		/* It was the primary, whether the peer has agreed or not. */
+		if (node_view(n)->primary != n->record.primary && n->stored)
+			n->record = n->next;
 		node_commit_drop(n);
 		return node_choose(n, SIDE_NONE);
 	}

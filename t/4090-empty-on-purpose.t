@@ -13,8 +13,10 @@ for my $persistence (qw(aof rdb)) {
 	my $client = $pair->proxy('a')->connect;
 	$client->command('SET', "k$_", 'v') for 1 .. 10;
 	$pair->steady;
-	is($pair->redis($_)->command('DBSIZE'), 10, "$persistence: data on $_")
-	    for qw(a b);
+	for my $n (qw(a b)) {
+		wait_for("$persistence: data on $n", sub {
+			$pair->redis($n)->command('DBSIZE') == 10 });
+	}
 	is($client->command('FLUSHALL'), 'OK', 'it is deleted');
 	wait_for('the replica', sub { $pair->redis($pair->other($primary))
 	    ->command('DBSIZE') == 0 });
@@ -35,24 +37,27 @@ for my $persistence (qw(aof rdb)) {
 }
 
 # The other way round: one that lost its data is not what anybody wanted.
-my $pair = T::Pair->new(persistence => 'none');
-my $primary = $pair->primary;
-my $replica = $pair->other($primary);
-$pair->proxy('a')->command('SET', 'k', 'v');
-$pair->steady;
-$pair->redis($replica)->child->kill;
-$pair->proxy('a')->wait_info(fresh => $primary);
-$pair->redis($primary)->child->kill;
+my $pair = T::Pair->new(persistence => { a => 'none', b => 'aof' });
+$pair->move_primary('a');
+$pair->proxy('a')->command('SET', 'k', 'old');
+wait_for('b to have it', sub {
+	($pair->redis('b')->command('GET', 'k') // '') eq 'old' });
+$pair->redis('b')->child->kill;
+$pair->proxy('a')->wait_info(fresh => 'a');
+is($pair->proxy('a')->command('SET', 'k', 'new'), 'OK', 'only a has this');
+$pair->redis('a')->child->kill;
+# What was synced to it is of before: a disk that is gone.
+unlink "$pair->{redis}{a}{dir}/dump.rdb";
 $pair->redis($_)->start for qw(a b);
 my $leader = $pair->leader;
-$pair->proxy($leader)->wait_info(why => qr/came back empty/);
+$pair->proxy($leader)->wait_info(why => qr/came back empty and the copy of node b/);
 is($pair->proxy($leader)->info->{gate}, 'hold-all',
     'the only fresh copy came back empty: it is held');
 like($pair->proxy($leader)->admin('STATUS'), qr/PROMOTE \S+ ACCEPT-LOSS/,
     'and said what decides');
-is($pair->proxy($leader)->admin('PROMOTE', $primary, 'ACCEPT-LOSS'), 'OK',
-    'an operator accepts it');
+is($pair->proxy($leader)->admin('PROMOTE', 'b', 'ACCEPT-LOSS'), 'OK',
+    'an operator takes the older data');
 $pair->steady;
-pass('and the pair serves');
+is($pair->proxy('a')->command('GET', 'k'), 'old', 'and the pair serves it');
 
 done_testing;
