@@ -89,6 +89,24 @@ control_vip_facts(const struct control *c, struct vip_facts *f)
 	};
 }
 
+static const char control_not_ready[] = "the other node is not ready to "
+    "take the VIP: its Holdover must serve and its keepalived be in BACKUP";
+
+/* May the VIP go to the other node than that one, as far as is known here? */
+static bool
+control_taker_ready(const struct control *c, enum side holder)
+{
+	struct vip_facts f;
+	enum vrrp_state said;
+
+	if (holder == c->me) {
+		control_vip_facts(c, &f);
+		return f.peer_ready;
+	}
+	said = c->vrrp != NULL ? vrrp_view(c->vrrp)->said : VRRP_UNKNOWN;
+	return said == VRRP_BACKUP || said == VRRP_MASTER;
+}
+
 static void
 control_wish_yield(struct control *c, struct control_wish *w)
 {
@@ -97,9 +115,7 @@ control_wish_yield(struct control *c, struct control_wish *w)
 	control_vip_facts(c, &f);
 	if (!vip_hand_over(&c->vip, &f)) {
 		control_wish_end(c, w, false, !f.holder ?
-		    "the VIP is not here" : "the other node is not ready to "
-		    "take the VIP: its Holdover must serve and its keepalived "
-		    "be in BACKUP");
+		    "the VIP is not here" : control_not_ready);
 		return;
 	}
 	w->state = CONTROL_YIELDING;
@@ -167,6 +183,11 @@ control_wish_lead(struct control *c, struct control_wish *w)
 	if (w->kind == CONTROL_HANDOVER && vip == SIDE_NONE) {
 		control_wish_end(c, w, false, "it is not clear who holds the "
 		    "VIP; see STATUS on both nodes");
+		return;
+	}
+	/* Else the primary would go, and come back to where the VIP is. */
+	if (w->kind == CONTROL_HANDOVER && !control_taker_ready(c, vip)) {
+		control_wish_end(c, w, false, control_not_ready);
 		return;
 	}
 	if (control_wish_in(c, CONTROL_SWITCHING) != NULL) {

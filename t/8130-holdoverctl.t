@@ -67,6 +67,18 @@ $pair->redis($from)->child->signal('CONT');
 $pair->steady;
 run_ok(1, qr/^ERR .*not clear who holds the VIP/, 'handover without a VIP',
     @on, 'handover');
+my $holder = $pair->primary;
+my @at = ('-s', $pair->proxy($holder)->{socket});
+$pair->proxy($holder)->admin(qw(NOTIFY INSTANCE VI_1 MASTER 100));
+$pair->proxy($holder)->wait_info(vrrp => 'MASTER');
+if ($holder eq 'b') {
+	$pair->proxy('a')->admin(qw(NOTIFY INSTANCE VI_1 FAULT 100));
+	$pair->proxy('a')->wait_info(vrrp => 'FAULT');
+}
+wait_for('the leader to know', sub { (ctl(@at, 'handover'))[0] !~ /clear/ });
+run_ok(1, qr/^ERR the other node is not ready to take the VIP/,
+    'handover to a node whose keepalived is not in BACKUP', @at, 'handover');
+is($pair->primary, $holder, 'and the primary has not gone before');
 run_ok(1, qr/^ERR unknown command/, 'no such verb', @on, 'frobnicate');
 run_ok(1, qr/^ERR the syntax is PROMOTE NODE/, 'too few words', @on,
     'promote');
