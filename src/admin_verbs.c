@@ -418,6 +418,12 @@ admin_client_list(struct admin_conn *c, const struct admin_args *a)
 }
 
 static void
+admin_visit_links(struct clients *cs, struct clients_round *r)
+{
+	clients_list_links(cs, &admin_round_of(r)->text);
+}
+
+static void
 admin_visit_kill(struct clients *cs, struct clients_round *round)
 {
 	struct admin_round *r = admin_round_of(round);
@@ -466,11 +472,14 @@ admin_show(struct admin_conn *c, const struct admin_args *a)
 		admin_client_list(c, a);
 	else if (strcasecmp(a->argv[1], "SWITCHES") == 0)
 		admin_add_switches(&c->admin->env, &c->out);
+	else if (strcasecmp(a->argv[1], "LINKS") == 0)
+		admin_send_round(c, xcalloc(1, sizeof(struct admin_round)),
+		    admin_visit_links, admin_done_list);
 	else if (admin_text_show(&c->admin->env, a->argv[1], &text))
 		admin_text(c, &text);
 	else
-		resp_add_error(&c->out, "ERR SHOW knows CLIENTS, WORKERS, "
-		    "BACKENDS, HOLD, SWITCHES, CONFIG and PEER");
+		resp_add_error(&c->out, "ERR SHOW knows CLIENTS, LINKS, "
+		    "WORKERS, BACKENDS, HOLD, SWITCHES, CONFIG and PEER");
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "log.h"
 #include "stats.h"
@@ -22,9 +23,12 @@ struct backend {
 	uint64_t			 queued; /* bytes ever given to conn */
 	struct resp_reply		 reply;
 	struct buf			 error;	/* an error reply under way */
+	struct buf			 cork;	/* to be sent at uncork */
+	bool				 corked;
 	/* read, but not to be released */
 	struct buf			 kept;
-	bool				 choked; /* by the client's output */
+	unsigned			 choked; /* by so many clients */
+	void				*choker; /* the last of them */
 };
 
 /* One that blocks may take forever; a drain does not wait for it. */
@@ -37,7 +41,7 @@ backend_counts(const struct req *r)
 static bool
 backend_may_read(struct backend *b)
 {
-	return !b->choked && (b->keyed == 0 || b->mode == BACKEND_STREAM ||
+	return b->choked == 0 && (b->keyed == 0 || b->mode == BACKEND_STREAM ||
 	    gate_may_release(b->gate, b->side, loop_now(b->loop)));
 }
 
@@ -56,9 +60,71 @@ backend_pop(struct backend *b)
 	return r;
 }
 
+/*
+ * UNBLOCKED is also what CLIENT UNBLOCK ... ERROR says; the demotion's has
+ * other words (Redis 7.0, replication.c).
+ */
+bool
+backend_is_bounce(const struct resp_reply *head)
+{
+	return resp_is_error(head, "READONLY") ||
+	    resp_is_error(head, "LOADING") ||
+	    resp_is_error(head, "MASTERDOWN") ||
+	    resp_is_error(head, "NOREPLICAS") ||
+	    strncmp(head->first, "-UNBLOCKED force", 16) == 0;
+}
+
+static void
+backend_count(struct backend *b, const struct req *r)
+{
+	if (r->class != CMD_ANY)
+		b->keyed++;
+	if (backend_counts(r))
+		gate_sent(b->gate, r->class == CMD_WRITE);
+}
+
+/* Single requests take the place of the run at the front. */
+static void
+backend_split(struct backend *b, struct req *run)
+{
+	struct req_list singles = TAILQ_HEAD_INITIALIZER(singles);
+	struct req *r, *last = NULL;
+
+	req_split(run, &singles);
+	TAILQ_FOREACH(r, &singles, of_client) {
+		backend_count(b, r);
+		if (last == NULL)
+			TAILQ_INSERT_AFTER(&b->unanswered, run, r,
+			    of_backend);
+		else
+			TAILQ_INSERT_AFTER(&b->unanswered, last, r,
+			    of_backend);
+		last = r;
+	}
+	backend_pop(b);
+	b->ops->on_split(b->arg, run, &singles);
+	req_free(run);
+}
+
+/* A reply, or its last piece, is there. */
+static void
+backend_replied(struct backend *b, struct req *r, unsigned replies,
+    const char *p, size_t n)
+{
+	bool done;
+
+	r->answered += replies;
+	done = r->answered == r->n;
+	if (done) {
+		backend_pop(b);
+		r->state = REQ_DONE;
+	}
+	b->ops->on_reply(b->arg, r, &b->reply, p, n, done);
+}
+
 /* Hands on a piece of the reply under way. */
 static void
-backend_deliver(struct backend *b, const char *p, size_t n, bool done)
+backend_deliver(struct backend *b, const char *p, size_t n, bool whole)
 {
 	struct resp_reply *head = &b->reply;
 	struct req *r = TAILQ_FIRST(&b->unanswered);
@@ -67,20 +133,50 @@ backend_deliver(struct backend *b, const char *p, size_t n, bool done)
 		b->ops->on_push(b->arg, p, n);
 		return;
 	}
-	if (head->type == '-' && (!done || buf_len(&b->error) > 0)) {
+	if (head->type == '-' && (!whole || buf_len(&b->error) > 0)) {
 		buf_add(&b->error, p, n);
-		if (!done)
+		if (!whole)
 			return;
 		p = buf_data(&b->error);
 		n = buf_len(&b->error);
 	}
-	if (done) {
-		backend_pop(b);
-		r->state = REQ_DONE;
+	if (head->type == '-' && r->kind == REQ_RUN &&
+	    r->from == REQ_CLIENT && backend_is_bounce(head)) {
+		backend_split(b, r);
+		r = TAILQ_FIRST(&b->unanswered);
 	}
-	b->ops->on_reply(b->arg, r, head, p, n, done);
-	if (done)
-		buf_free(&b->error);
+	if (whole)
+		backend_replied(b, r, 1, p, n);
+	else
+		b->ops->on_reply(b->arg, r, head, p, n, false);
+	buf_free(&b->error);
+}
+
+/*
+ * Simple replies one behind another, as far as they belong to one request
+ * or run, are handed on in one piece. Returns how many bytes that were.
+ */
+static size_t
+backend_feed_plain(struct backend *b, const char *p, size_t n)
+{
+	struct req *r = TAILQ_FIRST(&b->unanswered);
+	unsigned replies = 0;
+	size_t used = 0, len;
+
+	if (r == NULL)
+		return 0;
+	while (replies < r->n - r->answered && used < n &&
+	    (len = resp_reply_plain(p + used, n - used)) > 0) {
+		used += len;
+		replies++;
+	}
+	if (replies > 0) {
+		b->reply.type = *p;
+		b->reply.first_len = 0;
+		b->reply.first[0] = '\0';
+		backend_replied(b, r, replies, p, used);
+	}
+	return used;
 }
 
 static void
@@ -99,6 +195,13 @@ backend_feed(struct backend *b, const char *p, size_t n)
 	bool done;
 
 	while (n > 0 && b->mode == BACKEND_PAIRED) {
+		used = b->reply.todo == 0 ?
+		    (long long)backend_feed_plain(b, p, n) : 0;
+		if (used > 0) {
+			p += used;
+			n -= (size_t)used;
+			continue;
+		}
 		used = resp_reply(&b->reply, p, n, &done);
 		if (used == RESP_BAD || (b->reply.type != '>' &&
 		    TAILQ_EMPTY(&b->unanswered))) {
@@ -166,6 +269,7 @@ backend_free(struct backend *b)
 	conn_free(b->conn);
 	buf_free(&b->error);
 	buf_free(&b->kept);
+	buf_free(&b->cork);
 	free(b);
 }
 
@@ -187,6 +291,17 @@ backend_idle(const struct backend *b)
 	return TAILQ_EMPTY(&b->unanswered);
 }
 
+size_t
+backend_unanswered(const struct backend *b)
+{
+	const struct req *r;
+	size_t n = 0;
+
+	TAILQ_FOREACH(r, &b->unanswered, of_backend)
+		n += r->n - r->answered;
+	return n;
+}
+
 bool
 backend_keyed(const struct backend *b)
 {
@@ -201,12 +316,26 @@ backend_send(struct backend *b, struct req *r)
 	r->sent_from = b->queued;
 	b->queued += r->len;
 	TAILQ_INSERT_TAIL(&b->unanswered, r, of_backend);
-	if (r->class != CMD_ANY)
-		b->keyed++;
-	stats.writes_sent += r->class == CMD_WRITE;
-	if (backend_counts(r))
-		gate_sent(b->gate, r->class == CMD_WRITE);
-	conn_write(b->conn, r->bytes, r->len);
+	STATS_ADD(writes_sent, r->writes);
+	backend_count(b, r);
+	if (b->corked)
+		buf_add(&b->cork, r->bytes, r->len);
+	else
+		conn_write(b->conn, r->bytes, r->len);
+}
+
+void
+backend_cork(struct backend *b)
+{
+	b->corked = true;
+}
+
+void
+backend_uncork(struct backend *b)
+{
+	b->corked = false;
+	conn_write(b->conn, buf_data(&b->cork), buf_len(&b->cork));
+	buf_free(&b->cork);
 }
 
 void
@@ -227,11 +356,26 @@ backend_stream(struct backend *b)
 struct req *
 backend_take_back(struct backend *b, bool *maybe_ran)
 {
-	struct req *r = backend_pop(b);
+	struct req *r = TAILQ_FIRST(&b->unanswered);
 
+	if (r != NULL && r->kind == REQ_RUN && r->from == REQ_CLIENT)
+		backend_split(b, r);
+	r = backend_pop(b);
 	if (r != NULL)
 		*maybe_ran = r->sent_from < conn_sent(b->conn);
 	return r;
+}
+
+bool
+backend_stuck(const struct backend *b)
+{
+	return b->choked > 0 || buf_len(&b->kept) > 0;
+}
+
+bool
+backend_streams(const struct backend *b)
+{
+	return b->mode == BACKEND_STREAM;
 }
 
 void
@@ -254,15 +398,30 @@ backend_on_gate(struct backend *b)
 }
 
 void
-backend_pause(struct backend *b)
+backend_pause(struct backend *b, void *owner)
 {
-	b->choked = true;
+	b->choker = owner;
+	b->choked++;
 	backend_on_gate(b);
 }
 
 void
 backend_resume(struct backend *b)
 {
-	b->choked = false;
+	assert(b->choked > 0);
+	if (--b->choked == 0)
+		b->choker = NULL;
 	backend_on_gate(b);
+}
+
+void *
+backend_choker(const struct backend *b)
+{
+	struct req *r;
+
+	if (b->choker != NULL)
+		TAILQ_FOREACH(r, &b->unanswered, of_backend)
+			if (r->from == REQ_CLIENT && r->owner != b->choker)
+				return b->choker;
+	return NULL;
 }

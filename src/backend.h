@@ -5,6 +5,8 @@
  *                           |
  *      on_reply(r1) <-------+----------- socket
  *
+ * What is sent in one turn of the loop leaves in one write.
+ *
  * It streams: a reply is handed on in the pieces in which it comes, however
  * large. Replies that the gate does not let out are not read: they wait in
  * the socket until the gate changes.
@@ -21,12 +23,20 @@ struct backend;
 
 struct backend_ops {
 	/*
-	 * Bytes of the reply to r. head tells what kind of reply it is; an
-	 * error comes in one piece. At done, r is the callee's again.
+	 * Bytes of the replies to r: one or more whole ones, none of them an
+	 * error, or one error, whole, or a piece of a reply (then head->todo
+	 * is not 0). head tells of what kind the last one is. At done all of
+	 * r is answered, and r is the callee's again.
 	 */
 	void	(*on_reply)(void *arg, struct req *r,
 		    const struct resp_reply *head, const char *, size_t,
 		    bool done);
+	/*
+	 * One of the run r was refused by Redis for its own state: from now
+	 * on single requests stand for what is unanswered of it. The callee
+	 * links them (by of_client) in r's place and lets go of r.
+	 */
+	void	(*on_split)(void *arg, struct req *r, struct req_list *singles);
 	/* A push message (RESP3), or anything at all in stream mode. */
 	void	(*on_push)(void *arg, const char *, size_t);
 	/* The connection is gone; error is 0 or errno. See backend_lost(). */
@@ -48,12 +58,20 @@ void		 backend_silence(struct backend *);
 
 enum side	 backend_side(const struct backend *);
 bool		 backend_idle(const struct backend *);	/* nothing unanswered */
+size_t		 backend_unanswered(const struct backend *);	/* requests */
 
 /* Has it requests whose answers say something about keys? */
 bool		 backend_keyed(const struct backend *);
 
 /* r stays the caller's, but must live until it is answered or taken back. */
 void		 backend_send(struct backend *, struct req *r);
+
+/*
+ * What is sent from here on does not leave before backend_uncork(): what
+ * comes first decides whether it may.
+ */
+void		 backend_cork(struct backend *);
+void		 backend_uncork(struct backend *);
 
 /* Bytes that belong to no request, in stream mode. */
 void		 backend_send_raw(struct backend *, const char *, size_t);
@@ -67,11 +85,26 @@ void		 backend_stream(struct backend *);
  */
 struct req	*backend_take_back(struct backend *, bool *maybe_ran);
 
+/*
+ * Did Redis refuse it for its own state, so that it certainly did not run?
+ */
+bool		 backend_is_bounce(const struct resp_reply *);
+
+/* Are there replies that are not read, so that others had to wait? */
+bool		 backend_stuck(const struct backend *);
+bool		 backend_streams(const struct backend *);
+
 /* The gate changed: read again what was left in the socket, if it may. */
 void		 backend_on_gate(struct backend *);
 
-/* Back-pressure from the client: do not read replies for now. */
-void		 backend_pause(struct backend *);
+/*
+ * Back-pressure from a client: do not read replies for now. It is read
+ * again when each of those who paused it has resumed it.
+ */
+void		 backend_pause(struct backend *, void *owner);
 void		 backend_resume(struct backend *);
+
+/* Who paused it last, if requests of others wait for that; else NULL. */
+void		*backend_choker(const struct backend *);
 
 #endif

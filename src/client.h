@@ -1,5 +1,5 @@
 /*
- * One client: its requests in order, its session, its connection to Redis.
+ * One client: its requests in order, its session, its place at Redis.
  *
  *            on_data              client_pump            answered
  *   socket ----------> [ waiting | waiting ] --> [ sent | sent ] --> socket
@@ -12,8 +12,8 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
-#include "backend.h"
 #include "hold.h"
+#include "pool.h"
 #include "session.h"
 
 struct client;
@@ -30,12 +30,12 @@ struct client_env {
 	struct loop		*loop;
 	struct gate		*gate;
 	struct hold		*hold;
-	struct conn_addr	 redis[2];	/* by enum side */
+	struct pool		*pool;
 	struct tls		*tls;
 	size_t			 query_limit;	/* bytes of one request */
 	size_t			 output_limit;	/* unread replies, bytes */
 	int64_t			 hold_timeout;	/* ms */
-	const struct cmd	**deny;		/* ended by NULL */
+	bool			*denied;	/* by cmd_index() */
 
 	/* Answers a LOCAL command that is about clients at large. */
 	enum client_answer (*answer)(struct client_env *, struct client *,
@@ -55,7 +55,8 @@ struct client_facts {
 	bool			 streaming;
 	size_t			 waiting;	/* requests not sent */
 	size_t			 unanswered;	/* requests sent */
-	enum side		 side;	/* where its backend is, or NONE */
+	bool			 pinned; /* has a link of its own */
+	enum side		 side;	/* where its link is, or NONE */
 };
 
 /* Takes over the socket. owner is handed to env's gone(). */
@@ -81,8 +82,8 @@ void		 client_finish(struct client *);
 void		 client_answer_later(struct client *, struct buf *,
 		    enum client_answer);
 
-/* The gate changed. */
-void		 client_on_gate(struct client *);
+/* What the pool that clients share must be made with. */
+extern const struct pool_ops	client_pool_ops;
 
 /* For hold's queue. */
 void		 client_go_on(void *client);

@@ -301,14 +301,12 @@ static void
 clients_on_gate(void *arg)
 {
 	struct clients *cs = arg;
-	struct clients_entry *e, *next;
 	enum gate_state state = gate_order(cs->env.gate)->state;
 
 	if (cs->was == GATE_OPEN && state != GATE_OPEN)
 		hold_report_reset(cs->env.hold);
 	cs->was = state;
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
-		client_on_gate(e->client);
+	pool_on_gate(cs->env.pool);
 	hold_release(cs->env.hold);
 }
 
@@ -386,26 +384,22 @@ void
 clients_set_conf(struct clients *cs, const struct conf *conf)
 {
 	const struct cmd *cmd;
-	size_t i, n = 0;
+	size_t i;
 
 	cs->env.query_limit = (size_t)conf->client_query_limit;
 	cs->env.output_limit = (size_t)conf->client_output_limit;
 	cs->env.hold_timeout = conf->hold_timeout;
 
-	for (i = 0; cmd_row(i) != NULL; i++)
-		continue;
-	free(cs->env.deny);
-	cs->env.deny = xcalloc(i + 1, sizeof(*cs->env.deny));
+	free(cs->env.denied);
+	cs->env.denied = xcalloc(cmd_count() + 1, sizeof(*cs->env.denied));
 	for (i = 0; (cmd = cmd_row(i)) != NULL; i++)
-		if (clients_denied(cmd, conf->client_deny))
-			cs->env.deny[n++] = cmd;
+		cs->env.denied[i] = clients_denied(cmd, conf->client_deny);
 }
 
 void
 clients_set_redis(struct clients *cs, const struct conn_addr redis[2])
 {
-	cs->env.redis[SIDE_A] = redis[SIDE_A];
-	cs->env.redis[SIDE_B] = redis[SIDE_B];
+	pool_set_redis(cs->env.pool, redis);
 }
 
 struct clients *
@@ -418,6 +412,7 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	cs->env.gate = g;
 	cs->env.tls = tls;
 	cs->env.hold = hold_new(l, &clients_hold_ops, memory);
+	cs->env.pool = pool_new(l, g, &client_pool_ops);
 	cs->env.answer = clients_answer;
 	cs->env.gone = clients_gone;
 	cs->ops = *ops;
@@ -435,7 +430,8 @@ clients_free(struct clients *cs)
 	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
 		client_end(e->client, "Holdover stops");
 	hold_free(cs->env.hold);
-	free(cs->env.deny);
+	pool_free(cs->env.pool);
+	free(cs->env.denied);
 	free(cs);
 }
 
@@ -443,4 +439,10 @@ const struct hold *
 clients_hold(const struct clients *cs)
 {
 	return cs->env.hold;
+}
+
+void
+clients_list_links(const struct clients *cs, struct buf *out)
+{
+	pool_list(cs->env.pool, out);
 }

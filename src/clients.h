@@ -77,4 +77,7 @@ const struct hold	*clients_hold(const struct clients *);
 /* Appends CLIENT LIST's lines. */
 void		 clients_list(struct clients *, struct buf *out);
 
+/* Appends a line for each of their connections to Redis. */
+void		 clients_list_links(const struct clients *, struct buf *out);
+
 #endif

@@ -18,7 +18,7 @@ static const struct cmd cmd_rows[] = {
 #undef CMD
 };
 
-static const struct cmd cmd_unknown = { "unknown", -1, CMD_WRITE, 0,
+static const struct cmd cmd_unknown = { "unknown", -1, CMD_WRITE, CMD_PINS,
 	CMD_PLAIN, NULL };
 
 static uint16_t		cmd_slot[CMD_SLOTS];	/* row + 1; 0: free */
@@ -124,6 +124,18 @@ const struct cmd *
 cmd_row(size_t i)
 {
 	return i < NELEM(cmd_rows) ? &cmd_rows[i] : NULL;
+}
+
+size_t
+cmd_count(void)
+{
+	return NELEM(cmd_rows);
+}
+
+size_t
+cmd_index(const struct cmd *c)
+{
+	return c == &cmd_unknown ? NELEM(cmd_rows) : (size_t)(c - cmd_rows);
 }
 
 const char *

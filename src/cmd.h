@@ -26,6 +26,8 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 #define CMD_STICKY	0x04	/* leaves state in Redis that cannot be made
 				 * anew elsewhere: CLIENT TRACKING, ... */
 #define CMD_CONTAINER	0x08	/* its first argument names a subcommand */
+#define CMD_PINS	0x10	/* may leave state in the connection that is
+				 * unknown here: it is this client's for good */
 
 /*
  * Commands that a session itself must look at: they change what it is, or
@@ -36,7 +38,7 @@ enum cmd_special {
 	CMD_MULTI, CMD_EXEC, CMD_DISCARD, CMD_WATCH, CMD_UNWATCH,
 	CMD_CLIENT_SETNAME, CMD_CLIENT_GETNAME, CMD_CLIENT_ID,
 	CMD_CLIENT_SETINFO, CMD_CLIENT_LIST, CMD_CLIENT_INFO, CMD_CLIENT_KILL,
-	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO
+	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO, CMD_WAIT
 };
 
 struct cmd {
@@ -66,6 +68,11 @@ bool	cmd_arity_ok(const struct cmd *, long long argc);
 
 /* Row i of the table, NULL past its end. */
 const struct cmd	*cmd_row(size_t i);
+
+size_t	cmd_count(void);
+
+/* Its row; that of an unknown command is the one past the end. */
+size_t	cmd_index(const struct cmd *);
 
 const char	*cmd_class_name(enum cmd_class);	/* "read", ... */
 

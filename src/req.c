@@ -1,25 +1,52 @@
 #include "req.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "resp.h"
+
 /* A longer read is not kept for repeating. */
 #define REQ_REPEAT_MAX	(32 * 1024)
+
+static struct req *
+req_make(const struct cmd *cmd, const char *p, size_t len)
+{
+	struct req *r = xmalloc(sizeof(*r) + len + 1);
+
+	memset(r, 0, sizeof(*r));
+	r->cmd = cmd;
+	r->class = cmd->class;
+	r->len = len;
+	memcpy(r->bytes, p, len);
+	r->bytes[len] = '\0';
+	return r;
+}
 
 struct req *
 req_new(const struct cmd *cmd, enum req_from from, long long argc,
     const char *p, size_t len)
 {
-	struct req *r = xcalloc(1, sizeof(*r));
+	struct req *r = req_make(cmd, p, len);
 
-	r->cmd = cmd;
-	r->class = cmd->class;
 	r->from = from;
 	r->argc = argc;
-	r->len = len;
-	r->bytes = xmalloc(len + 1);
-	memcpy(r->bytes, p, len);
-	r->bytes[len] = '\0';
+	r->n = 1;
+	r->writes = cmd->class == CMD_WRITE;
+	return r;
+}
+
+struct req *
+req_several(enum req_kind kind, const struct cmd *first,
+    enum cmd_class class, unsigned n, unsigned writes, const char *p,
+    size_t len)
+{
+	struct req *r = req_make(first, p, len);
+
+	r->kind = kind;
+	r->class = class;
+	r->n = n;
+	r->writes = writes;
 	return r;
 }
 
@@ -30,8 +57,35 @@ req_free(struct req *r)
 	/* It may be one that carries a password. */
 	if (r->cmd->special == CMD_AUTH || r->cmd->special == CMD_HELLO)
 		explicit_bzero(r->bytes, r->len);
-	free(r->bytes);
 	free(r);
+}
+
+void
+req_split(const struct req *r, struct req_list *out)
+{
+	struct resp_request f = { 0 };
+	const char *p = r->bytes, *end = r->bytes + r->len;
+	const struct cmd *cmd;
+	struct req *one;
+	long long len;
+	unsigned i;
+
+	for (i = 0; i < r->n; i++, p += len) {
+		len = resp_request(&f, p, (size_t)(end - p));
+		assert(len > 0);
+		if (i < r->answered)
+			continue;
+		cmd = cmd_lookup(p + f.name_off, f.name_len,
+		    f.argc > 1 ? p + f.sub_off : NULL, f.sub_len);
+		one = req_new(cmd, r->from, f.argc, p, (size_t)len);
+		one->owner = r->owner;
+		one->state = r->state;
+		one->held = r->held;
+		one->since = r->since;
+		one->sent_from = r->sent_from + (uint64_t)(p - r->bytes);
+		one->partly = r->partly && i == r->answered;
+		TAILQ_INSERT_TAIL(out, one, of_client);
+	}
 }
 
 struct req *
@@ -43,12 +97,6 @@ req_again(const struct req *r)
 	/* To queue it once more touches no key. */
 	again->class = CMD_ANY;
 	return again;
-}
-
-size_t
-req_cost(const struct req *r)
-{
-	return sizeof(*r) + r->len + buf_len(&r->reply);
 }
 
 bool

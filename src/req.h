@@ -1,5 +1,11 @@
 /*
- * One request of one client: its bytes, what it is, and how far it got.
+ * What one client sent and one backend carries: its bytes, what it is, and
+ * how far it got. It is one request, or several that travel together and
+ * take as many replies:
+ *
+ *   ONE   a single request
+ *   RUN   plain requests that came one behind another; it can be split
+ *   TX    MULTI ... EXEC that came in one piece; it stays one
  *
  *   WAITING --sent--> SENT --answered--> gone
  *      ^                |
@@ -16,6 +22,8 @@
 #include "cmd.h"
 #include "util.h"
 
+enum req_kind { REQ_ONE, REQ_RUN, REQ_TX };
+
 enum req_state {
 	REQ_WAITING,	/* for its turn or for the gate */
 	REQ_SENT,	/* handed to a backend, not answered */
@@ -26,7 +34,8 @@ enum req_state {
 /* Who asked, and so who gets the answer. */
 enum req_from {
 	REQ_CLIENT,
-	REQ_SESSION	/* Holdover, to rebuild a session; nobody is answered */
+	REQ_SESSION,	/* Holdover, to rebuild a session; nobody is answered */
+	REQ_NOBODY	/* a client that has gone; the pool frees it */
 };
 
 TAILQ_HEAD(req_list, req);
@@ -34,32 +43,54 @@ TAILQ_HEAD(req_list, req);
 struct req {
 	TAILQ_ENTRY(req)	 of_client;	/* in the order of arrival */
 	TAILQ_ENTRY(req)	 of_backend;	/* in the order of sending */
-	const struct cmd	*cmd;
-	enum cmd_class		 class;		/* may be stricter than cmd's */
+	const struct cmd	*cmd;		/* the first one's */
+	void			*owner;		/* of that client */
+	enum cmd_class		 class;		/* the strictest of them; may be
+						 * stricter than cmd's */
+	enum req_kind		 kind;
 	enum req_from		 from;
 	enum req_state		 state;
 	bool			 held;		/* counted as one that waited */
-	bool			 partly; /* some of its answer went out */
+	bool			 partly; /* some of an answer went out */
+	bool			 refused; /* one of a TX was, as if bounced */
 	bool			 in_tx;	/* MULTI, or queued behind one */
+	unsigned		 n;		/* replies that it takes */
+	unsigned		 answered;	/* replies that came whole */
+	unsigned		 writes;	/* of n */
 	struct mono		 since;		/* when it began to wait */
 	uint64_t		 sent_from;	/* its first byte's place in the
 						 * backend's stream */
 	struct buf		 reply;
-	long long		 argc;
+	long long		 argc;		/* of ONE */
 	size_t			 len;
-	char			*bytes;		/* a whole multibulk request */
+	char			 bytes[];	/* whole multibulk requests */
 };
 
-/* Copies the bytes. */
+/* Copies the bytes. One request. */
 struct req	*req_new(const struct cmd *, enum req_from, long long argc,
 		    const char *, size_t);
 void		 req_free(struct req *);
+
+/* The same with n requests in the bytes, writes of them being writes. */
+struct req	*req_several(enum req_kind, const struct cmd *first,
+		    enum cmd_class, unsigned n, unsigned writes,
+		    const char *, size_t);
+
+/*
+ * Makes single requests out of those of a run that are not answered, linked
+ * by of_client at the end of out. The run itself stays as it is.
+ */
+void		 req_split(const struct req *, struct req_list *out);
 
 /* The same request once more, as Holdover's own. */
 struct req	*req_again(const struct req *);
 
 /* Memory that it stands for, for limits. */
-size_t		 req_cost(const struct req *);
+static inline size_t
+req_cost(const struct req *r)
+{
+	return sizeof(*r) + r->len + buf_len(&r->reply);
+}
 
 /*
  * May it be sent again when nobody knows whether it ran? Only what reads

@@ -368,6 +368,34 @@ resp_reply(struct resp_reply *r, const char *p, size_t len, bool *done)
 	return (long long)used;
 }
 
+size_t
+resp_reply_plain(const char *p, size_t len)
+{
+	size_t i = 1, n = 0;
+	const char *nl;
+
+	switch (*p) {
+	case '$':
+		/* Nine digits cannot overflow; "$-1" is a line. */
+		for (; i < len && i < 10 && p[i] >= '0' && p[i] <= '9'; i++)
+			n = n * 10 + (size_t)(p[i] - '0');
+		if (i == 1 && len > 1 && p[1] == '-')
+			break;
+		if (i == 1 || i + 1 >= len || p[i] != '\r' || n + 4 > len - i)
+			return 0;
+		return i + 2 + n + 2;
+	case '+':
+	case ':':
+	case '_':
+		break;
+	default:
+		return 0;
+	}
+	nl = memchr(p, '\n', len);
+	return nl != NULL && nl > p + 1 && nl[-1] == '\r' ?
+	    (size_t)(nl - p) + 1 : 0;
+}
+
 bool
 resp_is_error(const struct resp_reply *r, const char *word)
 {

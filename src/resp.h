@@ -101,6 +101,13 @@ struct resp_reply {
 long long	resp_reply(struct resp_reply *, const char *p, size_t len,
 		    bool *done);
 
+/*
+ * The length of the whole reply at p, if it is a simple one (a line or a
+ * bulk string) that is no error and all there; 0 for any other, which
+ * resp_reply() must follow. For the many that come one behind another.
+ */
+size_t		resp_reply_plain(const char *p, size_t len);
+
 /* Is the reply under way an error whose first word is this one? */
 bool	resp_is_error(const struct resp_reply *, const char *word);
 

@@ -155,6 +155,7 @@ session_on_reset(struct session *s)
 	s->proto = 2;
 	s->db = 0;
 	s->sticky = false;
+	s->pinned = false;
 }
 
 /* Learns from a request outside of transactions that went well. */
@@ -188,6 +189,49 @@ session_learn(struct session *s, const struct req *r)
 	}
 }
 
+bool
+session_needs_own(const struct session *s)
+{
+	return s->in_tx || s->watching || s->exec != SESSION_EXEC_RUN ||
+	    s->sticky || s->pinned || !TAILQ_EMPTY(&s->tx);
+}
+
+static bool
+session_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+session_same_key(const struct session *a, const struct session *b)
+{
+	return a->db == b->db && a->proto == b->proto &&
+	    session_same_text(a->user, b->user) &&
+	    session_same_text(a->password, b->password);
+}
+
+void
+session_copy_key(struct session *to, const struct session *from)
+{
+	to->db = from->db;
+	to->proto = from->proto;
+	session_set(&to->user,
+	    from->user != NULL ? xstrdup(from->user) : NULL);
+	session_set_secret(&to->password,
+	    from->password != NULL ? xstrdup(from->password) : NULL);
+}
+
+bool
+session_hello_auths(const struct req *r)
+{
+	long long i;
+
+	for (i = 2; i < r->argc; i++)
+		if (session_arg_is(r, i, "AUTH"))
+			return true;
+	return false;
+}
+
 /*
  * Commands queued are kept whatever the answer was: those that were refused
  * make the EXEC fail, and must do so again.
@@ -200,6 +244,8 @@ session_on_reply(struct session *s, const struct req *r,
 	bool error = head->type == '-';
 	struct req *copy;
 
+	if (r->cmd->flags & CMD_PINS)
+		s->pinned = true;
 	if (special == CMD_EXEC || special == CMD_DISCARD)
 		session_on_discarded(s);
 	else if (r->in_tx && (special != CMD_MULTI || !error)) {
@@ -234,7 +280,7 @@ session_on_dropped(struct session *s)
 
 static void
 session_make(const char *name, struct buf *b, long long argc,
-    void (*fn)(void *, struct req *), void *arg)
+    session_req_fn *fn, void *arg)
 {
 	const struct cmd *cmd = cmd_lookup(name, strlen(name), NULL, 0);
 	struct req *r;
@@ -248,11 +294,9 @@ session_make(const char *name, struct buf *b, long long argc,
 }
 
 void
-session_rebuild(const struct session *s, void (*fn)(void *, struct req *),
-    void *arg)
+session_greet(const struct session *s, session_req_fn *fn, void *arg)
 {
 	struct buf b = BUF_INIT;
-	const struct req *r;
 	char number[16];
 
 	if (s->password != NULL && s->user != NULL) {
@@ -271,6 +315,13 @@ session_rebuild(const struct session *s, void (*fn)(void *, struct req *),
 		resp_add_command(&b, "SELECT", number, NULL);
 		session_make("select", &b, 2, fn, arg);
 	}
+}
+
+void
+session_replay(const struct session *s, session_req_fn *fn, void *arg)
+{
+	const struct req *r;
+
 	TAILQ_FOREACH(r, &s->tx, of_client)
 		fn(arg, req_again(r));
 }

@@ -31,6 +31,7 @@ struct session {
 	bool			 watching;
 	enum session_exec	 exec;
 	bool			 sticky; /* state that cannot be remade */
+	bool			 pinned; /* state that nobody knows */
 };
 
 void	session_init(struct session *);
@@ -55,12 +56,28 @@ void	session_on_dropped(struct session *);
 /* Is this one whose reply changes what the session is? */
 bool	session_changes(const struct req *);
 
+/* Is there anything in Redis that is this client's alone? */
+bool	session_needs_own(const struct session *);
+
 /*
- * Makes the requests that bring a new connection to where this session is;
- * each is handed to fn, which takes it over.
+ * Do two share a connection: the same user, password, database and
+ * protocol? session_copy_key() copies just these.
  */
-void	session_rebuild(const struct session *,
-	    void (*fn)(void *arg, struct req *), void *arg);
+bool	session_same_key(const struct session *, const struct session *);
+void	session_copy_key(struct session *to, const struct session *from);
+
+typedef void session_req_fn(void *arg, struct req *);
+
+/*
+ * Make the requests that bring a new connection to where this session is:
+ * first who it is, then what it has queued. Each is handed to fn, which
+ * takes it over.
+ */
+void	session_greet(const struct session *, session_req_fn *, void *arg);
+void	session_replay(const struct session *, session_req_fn *, void *arg);
+
+/* Does this HELLO bring a password? */
+bool	session_hello_auths(const struct req *);
 
 /*
  * Answers those LOCAL commands that need nothing but the session (and the

@@ -48,7 +48,7 @@ sub start {
 }
 
 # How many the daemon has: of links to Redis and the peer, and of others. A
-# connection that carries a client to Redis is like a link.
+# connection that carries clients to Redis is like a link.
 sub descriptors {
 	my ($p) = @_;
 	my $proc = '/proc/' . $p->child->pid;
@@ -65,13 +65,16 @@ sub descriptors {
 }
 
 # When its clients are gone, only those must be left that were there at the
-# start, and one link to each Redis, and to and from the peer.
+# start, one link to each Redis, to and from the peer, and what clients
+# shared or left for others, as INFO counts it.
 sub check_descriptors {
 	my ($p, $others) = @_;
 	my $links = slurp("$p->{dir}/holdover.conf") =~ /^peer /m ? 4 : 1;
 	my @n;
 	eval { wait_for('', sub {
 		@n = $p->descriptors;
+		my $i = eval { $p->info } // {};
+		$n[0] -= $_ // 0 for @$i{qw(links_shared links_spare)};
 		$n[0] <= $links && $n[1] <= $others }, 5) } or
 	    Test::More::fail("$p->{name} closed its descriptors: $n[0] of " .
 	    "links, at most $links expected; $n[1] others, $others expected");

@@ -1,0 +1,108 @@
+/*
+ * What the files of client share; see client.h.
+ *
+ *	client.c	its life: socket, limits, the gate
+ *	client_take.c	bytes to requests
+ *	client_send.c	requests to Redis
+ *	client_reply.c	replies to the client
+ *	client_back.c	what becomes of requests that are not answered
+ */
+#ifndef CLIENT_PRIV_H
+#define CLIENT_PRIV_H
+
+#include "client.h"
+
+/*
+ * Requests and replies longer than this pass through a connection of the
+ * client's own, and the client keeps it for that many requests more.
+ */
+#define CLIENT_LARGE		(32 * 1024)
+#define CLIENT_HEAVY		32
+
+/* Nothing more is sent for a client that has so much to read. */
+#define CLIENT_UNREAD		(256 * 1024)
+
+enum client_state {
+	CLIENT_OPEN,
+	CLIENT_STREAM,		/* requests and replies no longer pair */
+	CLIENT_LEAVING,		/* not read any more; answers go out */
+	CLIENT_DEAD
+};
+
+struct client {
+	struct client_env	*env;
+	void			*owner;
+	struct conn		*conn;
+	enum client_state	 state;
+	unsigned		 heavy;	/* requests until it may share */
+	uint64_t		 id;
+	struct session		 session;
+	struct mono		 since;
+	struct mono		 active;
+	const struct cmd	*last;
+
+	struct resp_request	 framing;
+	struct buf		 input;		/* not yet a whole request */
+	struct req_list		 reqs;		/* unanswered, in order */
+	struct req		*next;		/* first WAITING of reqs */
+	size_t			 cost;		/* of reqs */
+	size_t			 charged;	/* what hold knows of */
+	size_t			 bounced;	/* BOUNCED ones of reqs */
+	size_t			 in_flight;	/* SENT ones of reqs */
+
+	struct pool_user	*user;	/* the session's; NULL: not looked up */
+	/*
+	 * Where what is in flight went, all of it; NULL when nothing is. One
+	 * of its own stays while there is need of it.
+	 */
+	struct pool_link	*link;
+	struct pool_link	*choked;	/* a link that it does not let
+						 * be read, or NULL */
+	bool			 unblocked;	/* Redis will close the link,
+						 * nothing behind ran */
+	enum side		 retry_side;	/* not asked before retry_at */
+	struct mono		 retry_at;
+	struct hold_waiter	 waiter;
+	struct loop_task	 pump;
+	struct loop_task	 settle;	/* queued: requests came back */
+	struct loop_task	 bury;
+};
+
+/* client.c */
+void	client_account(struct client *);
+void	client_cut(struct client *, const char *what);
+void	client_check_left(struct client *);
+void	client_leave(struct client *);
+void	client_drop_waiting(struct client *);
+void	client_drop_req(struct client *, struct req *);	/* unlinks it */
+void	client_free_req(struct client *, struct req *);
+
+/* client_take.c */
+void	client_on_data(void *client, const char *, size_t);
+void	client_eat_input(struct client *);
+
+/* client_send.c */
+void	client_pump(struct client *);
+void	client_release(struct client *);	/* the link, if it may */
+struct pool_user	*client_user(struct client *);
+
+/* client_reply.c */
+void	client_write(struct client *, const char *, size_t);
+void	client_answered(struct client *, struct req *);
+void	client_advance(struct client *);
+void	client_split(struct client *, struct req *);
+void	client_unchoke(struct client *);
+void	client_settle_bounced(struct client *);
+
+/* client_back.c */
+void	client_unsend(struct client *, struct req *);
+void	client_retry(struct client *, enum side);
+void	client_settle_cb(void *client);
+/* Answers all requests of r that did not run and will not. */
+void	client_answer_not_run(struct req *r, const char *error);
+
+/* For client_pool_ops. */
+void	client_on_back(void *client, struct req *, bool maybe_ran);
+void	client_on_lost(void *client, enum side);
+
+#endif

@@ -1,0 +1,434 @@
+#include "client_priv.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "stats.h"
+
+/*
+ * A reply on a shared link that would leave more than this unread is asked
+ * again on a link of the client's own, if it may be.
+ */
+#define CLIENT_RECALL		(1024 * 1024)
+
+/* ---- answers ---- */
+
+/* Its link may be read again. */
+void
+client_unchoke(struct client *c)
+{
+	struct pool_link *l = c->choked;
+
+	c->choked = NULL;
+	if (l != NULL)
+		backend_resume(pool_backend(l));
+}
+
+void
+client_write(struct client *c, const char *p, size_t n)
+{
+	conn_write(c->conn, p, n);
+	if (conn_pending(c->conn) > c->env->output_limit &&
+	    c->link != NULL && c->choked == NULL) {
+		c->choked = c->link;
+		backend_pause(pool_backend(c->link), c);
+	}
+}
+
+/* The client's answer is Holdover's own; it goes out when it is its turn. */
+void
+client_answered(struct client *c, struct req *r)
+{
+	if (c->next == r)
+		c->next = TAILQ_NEXT(r, of_client);
+	c->cost += buf_len(&r->reply);
+	r->state = REQ_DONE;
+}
+
+/* Hands out all answers whose turn has come. */
+void
+client_advance(struct client *c)
+{
+	struct req *r;
+
+	while ((r = TAILQ_FIRST(&c->reqs)) != NULL && r->state == REQ_DONE) {
+		if (buf_len(&r->reply) > 0)
+			client_write(c, buf_data(&r->reply),
+			    buf_len(&r->reply));
+		client_free_req(c, r);
+	}
+	client_check_left(c);
+}
+
+/*
+ * HELLO says which role the server has, and some clients refuse to write
+ * to what calls itself a replica. It may have been answered by one.
+ */
+static void
+client_mend_hello(struct buf *reply)
+{
+	static const char replica[] = "$4\r\nrole\r\n$7\r\nreplica\r\n";
+	static const char primary[] = "$4\r\nrole\r\n$6\r\nmaster\r\n";
+	struct buf out = BUF_INIT;
+	char *p, *at;
+
+	p = buf_data(reply);
+	at = memmem(p, buf_len(reply), replica, sizeof(replica) - 1);
+	if (at == NULL)
+		return;
+	buf_add(&out, p, (size_t)(at - p));
+	buf_add(&out, primary, sizeof(primary) - 1);
+	at += sizeof(replica) - 1;
+	buf_add(&out, at, buf_len(reply) - (size_t)(at - p));
+	buf_free(reply);
+	*reply = out;
+}
+
+/* ---- several requests become single ones ---- */
+
+static void
+client_take_singles(struct client *c, struct req *r,
+    struct req_list *singles)
+{
+	struct req *one, *first = TAILQ_FIRST(singles);
+
+	while ((one = TAILQ_FIRST(singles)) != NULL) {
+		TAILQ_REMOVE(singles, one, of_client);
+		TAILQ_INSERT_BEFORE(r, one, of_client);
+		c->cost += req_cost(one);
+	}
+	if (c->next == r)
+		c->next = first;
+	client_drop_req(c, r);
+}
+
+/* A run that waits. */
+void
+client_split(struct client *c, struct req *r)
+{
+	struct req_list singles = TAILQ_HEAD_INITIALIZER(singles);
+
+	req_split(r, &singles);
+	client_take_singles(c, r, &singles);
+	req_free(r);
+}
+
+/* A run that is in flight. */
+static void
+client_on_split(void *arg, struct req *r, struct req_list *singles)
+{
+	struct client *c = arg;
+	const struct req *one;
+
+	TAILQ_FOREACH(one, singles, of_client)
+		c->in_flight++;
+	c->in_flight--;
+	client_take_singles(c, r, singles);
+}
+
+/* ---- refusals of a Redis in the wrong role ---- */
+
+/* What stands behind a bounced request ran, and running it twice shows? */
+static bool
+client_ran_behind(const struct client *c)
+{
+	const struct req *r;
+	bool behind = false;
+
+	TAILQ_FOREACH(r, &c->reqs, of_client) {
+		if (r->state == REQ_BOUNCED)
+			behind = true;
+		else if (behind && r->state == REQ_DONE &&
+		    (r->class == CMD_WRITE || session_changes(r)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * All that was sent has been answered, and some of it was bounced: put the
+ * bounced ones, and the reads behind them, back to wait; unless something
+ * behind them did run, when order forbids it.
+ */
+void
+client_settle_bounced(struct client *c)
+{
+	bool pass = client_ran_behind(c);
+	struct req *r, *first = NULL;
+
+	TAILQ_FOREACH(r, &c->reqs, of_client) {
+		if (r->state == REQ_WAITING)
+			break;
+		if (first == NULL && r->state != REQ_BOUNCED)
+			continue;
+		if (r->class == CMD_LOCAL)
+			continue;
+		if (pass) {
+			stats.bounce_passed += r->state == REQ_BOUNCED;
+			r->state = REQ_DONE;
+			continue;
+		}
+		client_unsend(c, r);
+		if (first == NULL)
+			first = r;
+	}
+	c->bounced = 0;
+	if (first != NULL)
+		c->next = first;
+	client_advance(c);
+	if (first != NULL && c->state != CLIENT_DEAD) {
+		hold_add(c->env->hold, &c->waiter);
+		client_account(c);
+	}
+}
+
+static void
+client_bounce(struct client *c, struct req *r, const struct resp_reply *head,
+    const char *p, size_t n)
+{
+	stats.bounced++;
+	if (head->first[1] == 'U')
+		c->unblocked = true;
+	gate_report(c->env->gate, pool_link_side(c->link), GATE_BOUNCED);
+	buf_add(&r->reply, p, n);
+	c->cost += n;
+	r->state = REQ_BOUNCED;
+	c->bounced++;
+}
+
+/* ---- large replies ---- */
+
+/*
+ * May all that is in flight be asked once more? Only where nothing changes,
+ * and nothing was passed on of the reply that has begun.
+ */
+static bool
+client_may_recall(const struct client *c)
+{
+	const struct req *r;
+
+	if (c->state != CLIENT_OPEN || c->bounced > 0)
+		return false;
+	TAILQ_FOREACH(r, &c->reqs, of_client) {
+		if (r->state == REQ_WAITING)
+			return true;
+		if (r->state != REQ_SENT || r->class == CMD_WRITE ||
+		    r->class == CMD_LOCAL || r->partly || session_changes(r))
+			return false;
+	}
+	return true;
+}
+
+/* Nobody waits for what the link answers; all is asked once more. */
+static void
+client_recall(struct client *c)
+{
+	struct req_list singles = TAILQ_HEAD_INITIALIZER(singles);
+	struct req *r, *one;
+
+	while ((r = TAILQ_FIRST(&c->reqs)) != NULL && r->state == REQ_SENT) {
+		stats.recalled += r->n - r->answered;
+		req_split(r, &singles);
+		client_drop_req(c, r);
+		r->from = REQ_NOBODY;
+	}
+	while ((one = TAILQ_LAST(&singles, req_list)) != NULL) {
+		TAILQ_REMOVE(&singles, one, of_client);
+		TAILQ_INSERT_HEAD(&c->reqs, one, of_client);
+		one->state = REQ_WAITING;
+		c->cost += req_cost(one);
+	}
+	c->next = TAILQ_FIRST(&c->reqs);
+	c->in_flight = 0;
+	client_unchoke(c);
+	c->link = NULL;
+	loop_defer(c->env->loop, &c->pump);
+}
+
+/*
+ * A large reply on a shared link: the next come by a link of its own; and
+ * this one too, if its client might not read it as fast as it comes.
+ */
+static bool
+client_takes_large(struct client *c, const struct req *r,
+    const struct resp_reply *head)
+{
+	size_t size = conn_pending(c->conn) + (size_t)head->bulk;
+
+	if (size <= CLIENT_LARGE)
+		return false;
+	c->heavy = CLIENT_HEAVY;
+	if (size <= CLIENT_RECALL || pool_link_own(c->link) ||
+	    TAILQ_FIRST(&c->reqs) != r || !client_may_recall(c))
+		return false;
+	client_recall(c);
+	return true;
+}
+
+/* ---- replies ---- */
+
+static void
+client_forget_user(struct client *c)
+{
+	if (c->user != NULL)
+		pool_user_put(c->user);
+	c->user = NULL;
+}
+
+static void
+client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
+{
+	if (head->type != '-' || r->kind == REQ_RUN)
+		STATS_ADD(writes_acked, r->writes);
+	if (r->kind != REQ_ONE)
+		return;
+	session_on_reply(&c->session, r, head);
+	if (session_changes(r))
+		client_forget_user(c);
+	if (r->cmd->special == CMD_HELLO) {
+		c->cost -= buf_len(&r->reply);
+		client_mend_hello(&r->reply);
+		c->cost += buf_len(&r->reply);
+	}
+}
+
+/* Is it kept until it is whole, or until its turn comes? */
+static bool
+client_keeps_reply(const struct client *c, const struct req *r,
+    const struct resp_reply *head)
+{
+	if (TAILQ_FIRST(&c->reqs) != r)
+		return true;
+	if (r->kind != REQ_TX)
+		return r->cmd->special == CMD_HELLO;
+	/* Until EXEC's is there, Redis may still refuse all of it. */
+	return r->refused || r->answered + (head->todo > 0) < r->n;
+}
+
+static void
+client_pass(struct client *c, struct req *r, const struct resp_reply *head,
+    const char *p, size_t n)
+{
+	if (client_keeps_reply(c, r, head)) {
+		buf_add(&r->reply, p, n);
+		c->cost += n;
+		return;
+	}
+	if (buf_len(&r->reply) > 0) {
+		client_write(c, buf_data(&r->reply), buf_len(&r->reply));
+		c->cost -= buf_len(&r->reply);
+		buf_free(&r->reply);
+	}
+	client_write(c, p, n);
+	r->partly = head->todo > 0;
+}
+
+/* Nothing of it is in flight any more. */
+static void
+client_on_quiet(struct client *c)
+{
+	if (c->bounced > 0) {
+		client_retry(c, pool_link_side(c->link));
+		client_settle_bounced(c);
+	}
+	if (c->state == CLIENT_DEAD || c->link == NULL)
+		return;
+	if (!pool_link_own(c->link)) {
+		client_unchoke(c);
+		c->link = NULL;
+	} else if (c->next == NULL)
+		client_release(c);
+}
+
+static void
+client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
+    const char *p, size_t n, bool done)
+{
+	struct client *c = arg;
+
+	if (head->todo > 0 && client_takes_large(c, r, head))
+		return;
+	if (head->type == '-' && head->todo == 0 && r->kind == REQ_TX)
+		r->refused |= backend_is_bounce(head);
+	if (done) {
+		c->in_flight--;
+		if (r->kind == REQ_ONE && n > CLIENT_LARGE)
+			c->heavy = CLIENT_HEAVY;
+		else if (c->heavy > 0)
+			c->heavy--;
+	}
+	if (done && head->type == '-' && (r->refused ||
+	    (r->kind == REQ_ONE && backend_is_bounce(head))))
+		client_bounce(c, r, head, p, n);
+	else {
+		client_pass(c, r, head, p, n);
+		if (done) {
+			client_on_done(c, r, head);
+			client_advance(c);
+		}
+	}
+	if (!done || c->state == CLIENT_DEAD)
+		return;
+	if (c->in_flight == 0)
+		client_on_quiet(c);
+	if (c->state != CLIENT_DEAD) {
+		client_account(c);
+		if (c->next != NULL)
+			loop_defer(c->env->loop, &c->pump);
+	}
+}
+
+static void
+client_on_push(void *arg, const char *p, size_t n)
+{
+	struct client *c = arg;
+
+	if (c->state != CLIENT_DEAD)
+		client_write(c, p, n);
+}
+
+/* ---- what else the pool says ---- */
+
+static void
+client_on_unwelcome(void *arg, const char *command, const char *answer)
+{
+	(void)command;
+	(void)answer;
+	client_cut(arg, "its session could not be rebuilt");
+}
+
+static void
+client_on_slow(void *arg)
+{
+	client_cut(arg, "it did not read its replies, and others waited");
+}
+
+static void
+client_on_ready(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->next != NULL)
+		loop_defer(c->env->loop, &c->pump);
+}
+
+static void
+client_on_idle(void *arg)
+{
+	struct client *c = arg;
+
+	c->heavy = 0;
+	client_release(c);
+}
+
+const struct pool_ops client_pool_ops = {
+	.on_reply = client_on_reply,
+	.on_split = client_on_split,
+	.on_push = client_on_push,
+	.on_back = client_on_back,
+	.on_lost = client_on_lost,
+	.on_unwelcome = client_on_unwelcome,
+	.on_slow = client_on_slow,
+	.on_ready = client_on_ready,
+	.on_idle = client_on_idle,
+};

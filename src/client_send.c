@@ -1,0 +1,438 @@
+#include "client_priv.h"
+
+#include <assert.h>
+
+#include "stats.h"
+
+/* ---- which link ---- */
+
+struct pool_user *
+client_user(struct client *c)
+{
+	if (c->user == NULL)
+		c->user = pool_user_get(c->env->pool, &c->session);
+	return c->user;
+}
+
+enum client_need { CLIENT_SHARES, CLIENT_CHECKS, CLIENT_AUTHS, CLIENT_OWNS };
+
+/* What kind of link must carry it? */
+static enum client_need
+client_need(const struct client *c, const struct req *r)
+{
+	if (c->heavy > 0 || r->len > CLIENT_LARGE ||
+	    session_needs_own(&c->session))
+		return CLIENT_OWNS;
+	if (r->kind != REQ_ONE)
+		return CLIENT_SHARES;
+	if (r->cmd->flags & ~(unsigned)CMD_CONTAINER)
+		return CLIENT_OWNS;
+	switch (r->cmd->special) {
+	case CMD_MULTI:
+	case CMD_WATCH:
+		return CLIENT_OWNS;
+	case CMD_AUTH:
+	case CMD_RESET:
+		return CLIENT_AUTHS;
+	case CMD_HELLO:
+		return session_hello_auths(r) ? CLIENT_AUTHS : CLIENT_CHECKS;
+	case CMD_SELECT:
+		return CLIENT_CHECKS;
+	default:
+		return CLIENT_SHARES;
+	}
+}
+
+/* The state is gone: somebody else may have the connection. */
+void
+client_release(struct client *c)
+{
+	if (c->link == NULL || !pool_link_own(c->link) || c->in_flight > 0 ||
+	    c->heavy > 0 || c->state != CLIENT_OPEN ||
+	    pool_link_lost(c->link) || session_needs_own(&c->session))
+		return;
+	client_unchoke(c);
+	pool_return(c->link, client_user(c));
+	c->link = NULL;
+}
+
+static void
+client_replay_cb(void *arg, struct req *r)
+{
+	struct client *c = arg;
+
+	backend_send(pool_backend(c->link), r);
+}
+
+static struct pool_link *
+client_find_link(struct client *c, enum side side, enum client_need need)
+{
+	switch (need) {
+	case CLIENT_SHARES:
+		return pool_shared(client_user(c), side);
+	case CLIENT_CHECKS:
+		return pool_check(client_user(c), side, false);
+	case CLIENT_AUTHS:
+		return pool_check(client_user(c), side, true);
+	case CLIENT_OWNS:
+		break;
+	}
+	return NULL;
+}
+
+/*
+ * Its own link is at another Redis: false when that must wait for answers
+ * still to come.
+ */
+static bool
+client_move(struct client *c)
+{
+	if (c->in_flight > 0)
+		return false;
+	if (c->session.sticky) {
+		client_cut(c, "its state in Redis (tracking) cannot move");
+		return false;
+	}
+	client_unchoke(c);
+	pool_drop(c->link);
+	c->link = NULL;
+	session_on_lost(&c->session);
+	return true;
+}
+
+/*
+ * Has it a link that will do? Order is kept by having one at a time: false
+ * when answers must come first.
+ */
+static bool
+client_attach(struct client *c, enum side side, enum client_need need)
+{
+	struct pool_link *l;
+
+	if (c->link != NULL && pool_link_own(c->link)) {
+		if (pool_link_side(c->link) != side) {
+			if (!client_move(c))
+				return false;
+		} else if (need == CLIENT_OWNS || c->in_flight > 0)
+			return true;
+		else
+			client_release(c);
+		if (c->link != NULL)
+			return true;
+	}
+	/* The answer decides who it is for what follows. */
+	if (c->link != NULL && need == CLIENT_SHARES &&
+	    pool_link_checks(c->link))
+		return false;
+	l = client_find_link(c, side, need);
+	if (c->link != NULL)
+		return c->link == l;
+	if (l == NULL) {
+		c->link = pool_own(client_user(c), side, c);
+		session_replay(&c->session, client_replay_cb, c);
+	} else
+		c->link = l;
+	return true;
+}
+
+/* ---- what is not for Redis ---- */
+
+/* What the gate should be asked for. */
+static enum cmd_class
+client_class(const struct client *c, const struct req *r)
+{
+	struct mono now = loop_now(c->env->loop);
+
+	if (r->kind == REQ_TX)
+		return CMD_WRITE;
+	if (c->env->denied[cmd_index(r->cmd)])
+		return CMD_REFUSED;
+	/* A queued write would be refused by a replica at once. */
+	if (c->session.in_tx || r->cmd->special == CMD_MULTI)
+		return CMD_WRITE;
+	/* A primary that is just being fenced calls itself a replica. */
+	if ((r->cmd->special == CMD_ROLE || r->cmd->special == CMD_INFO) &&
+	    gate_state(c->env->gate, now) == GATE_HOLD_WRITES &&
+	    gate_order(c->env->gate)->writes == SIDE_NONE)
+		return CMD_WRITE;
+	/* Redis itself has the words for what is wrong with it. */
+	if (r->cmd->class == CMD_LOCAL && !cmd_arity_ok(r->cmd, r->argc))
+		return CMD_ANY;
+	return r->cmd->class;
+}
+
+static void
+client_refuse(struct client *c, struct req *r)
+{
+	stats.requests_refused++;
+	resp_add_error(&r->reply, "ERR Holdover: '%s' is refused on this "
+	    "port (client-deny)%s%s%s", r->cmd->name,
+	    r->cmd->instead != NULL ? "; use " : "",
+	    r->cmd->instead != NULL ? r->cmd->instead : "",
+	    r->cmd->instead != NULL ? " on the admin port" : "");
+	if (c->session.in_tx)
+		session_on_dropped(&c->session);
+	client_answered(c, r);
+}
+
+static void
+client_local(struct client *c, struct req *r)
+{
+	enum client_answer how = r->cmd->special == CMD_QUIT ? CLIENT_ENDS :
+	    CLIENT_STAYS;
+
+	if (!session_answer(&c->session, c->id, r, &r->reply))
+		how = c->env->answer(c->env, c, r, &r->reply);
+	if (how == CLIENT_LATER) {
+		r->state = REQ_SENT;
+		c->next = TAILQ_NEXT(r, of_client);
+		return;
+	}
+	client_answered(c, r);
+	client_advance(c);
+	if (how == CLIENT_ENDS)
+		client_leave(c);
+}
+
+void
+client_answer_later(struct client *c, struct buf *reply,
+    enum client_answer how)
+{
+	struct req *r;
+
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->state == REQ_SENT && r->class == CMD_LOCAL)
+			break;
+	assert(r != NULL);
+	r->reply = *reply;
+	*reply = (struct buf)BUF_INIT;
+	client_answered(c, r);
+	client_advance(c);
+	if (how == CLIENT_ENDS)
+		client_leave(c);
+	else if (c->state != CLIENT_DEAD)
+		client_account(c);
+}
+
+/* ---- sending ---- */
+
+/* An EXEC that must not run: the transaction is dropped, in its place. */
+static void
+client_exec_instead(struct client *c, struct req *r)
+{
+	struct buf b = BUF_INIT;
+	struct req *drop;
+
+	if (c->session.exec == SESSION_EXEC_NIL)
+		resp_add_null_array(&r->reply, c->session.proto);
+	else
+		resp_add_error(&r->reply, "EXECABORT Transaction discarded "
+		    "because of previous errors.");
+	resp_add_command(&b, "DISCARD", NULL);
+	drop = req_new(cmd_lookup("discard", 7, NULL, 0), REQ_SESSION, 1,
+	    buf_data(&b), buf_len(&b));
+	buf_free(&b);
+	backend_send(pool_backend(c->link), drop);
+	session_on_discarded(&c->session);
+	client_answered(c, r);
+}
+
+static void
+client_stream(struct client *c, struct req *r)
+{
+	c->state = CLIENT_STREAM;
+	backend_stream(pool_backend(c->link));
+	backend_send_raw(pool_backend(c->link), r->bytes, r->len);
+	client_free_req(c, r);
+}
+
+/*
+ * WAIT is about what its own connection asked last, and the writes may have
+ * gone by another: a PING comes after all of them.
+ */
+static void
+client_mark_offset(struct client *c)
+{
+	struct buf b = BUF_INIT;
+
+	resp_add_command(&b, "PING", NULL);
+	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
+	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
+	buf_free(&b);
+}
+
+static void
+client_send(struct client *c, struct req *r)
+{
+	if (r->held)
+		hold_waited(c->env->hold,
+		    mono_us(loop_now(c->env->loop), r->since));
+	c->next = TAILQ_NEXT(r, of_client);
+	if (r->kind == REQ_ONE) {
+		if (r->cmd->special == CMD_WAIT && !c->session.in_tx)
+			client_mark_offset(c);
+		session_on_sent(&c->session, r);
+		r->in_tx = c->session.in_tx;
+	}
+	c->in_flight++;
+	backend_send(pool_backend(c->link), r);
+	if (r->len > CLIENT_LARGE)
+		c->heavy = CLIENT_HEAVY;
+}
+
+/* The gate says hold. */
+static void
+client_wait(struct client *c, struct req *r)
+{
+	if (!r->held) {
+		r->held = true;
+		stats.held++;
+	}
+	hold_add(c->env->hold, &c->waiter);
+}
+
+/*
+ * One that needs all answers before it to be in, on a link of its own.
+ * False when that is not so yet; *done when it is no request any more.
+ */
+static bool
+client_forward_alone(struct client *c, struct req *r, bool *done)
+{
+	*done = true;
+	if (r->cmd->special == CMD_EXEC && c->session.exec !=
+	    SESSION_EXEC_RUN) {
+		if (TAILQ_FIRST(&c->reqs) != r)
+			return false;
+		client_exec_instead(c, r);
+		client_advance(c);
+		return true;
+	}
+	if ((r->cmd->flags & CMD_STREAM) && !c->session.in_tx) {
+		if (!backend_idle(pool_backend(c->link)) ||
+		    TAILQ_FIRST(&c->reqs) != r)
+			return false;
+		client_stream(c, r);
+		return true;
+	}
+	*done = false;
+	return true;
+}
+
+/* Sends one to the Redis it must go to; false when it has to wait. */
+static bool
+client_forward(struct client *c, struct req *r, enum gate_verdict v,
+    enum side to)
+{
+	bool done = false;
+
+	/* Any Redis that is alive will do: rather the one at hand. */
+	if (v == GATE_TO_ANY && c->link != NULL &&
+	    (gate_order(c->env->gate)->alive &
+	    SIDE_BIT(pool_link_side(c->link))))
+		to = pool_link_side(c->link);
+	if (to == c->retry_side &&
+	    mono_before(loop_now(c->env->loop), c->retry_at)) {
+		hold_add(c->env->hold, &c->waiter);
+		return false;
+	}
+	/* It goes on when more was read, or when answers are in. */
+	if (conn_pending(c->conn) > CLIENT_UNREAD ||
+	    !client_attach(c, to, client_need(c, r)))
+		return false;
+	if (r->kind == REQ_ONE && !client_forward_alone(c, r, &done))
+		return false;
+	if (!done)
+		client_send(c, r);
+	return true;
+}
+
+/* Is an AUTH, HELLO or the like before this one still unanswered? */
+static bool
+client_is_changing(const struct req *r)
+{
+	while ((r = TAILQ_PREV(r, req_list, of_client)) != NULL)
+		if (r->state == REQ_SENT && session_changes(r))
+			return true;
+	return false;
+}
+
+/* May a run go as it is? When requests part ways, it may not. */
+static bool
+client_run_stays(const struct client *c)
+{
+	const struct gate_order *o = gate_order(c->env->gate);
+
+	return o->reads == o->writes && !c->session.in_tx &&
+	    gate_state(c->env->gate, loop_now(c->env->loop)) == GATE_OPEN;
+}
+
+/* One waiting request, in paired mode. False when it has to wait. */
+static bool
+client_try(struct client *c, struct req *r)
+{
+	enum gate_verdict v;
+	enum side to;
+
+	/* Nothing overtakes what was bounced, or came back. */
+	if (c->bounced > 0 || c->settle.queue != NULL ||
+	    (c->link != NULL && pool_link_lost(c->link)))
+		return false;
+	if (r->kind != REQ_RUN)
+		r->class = client_class(c, r);
+	else if (!client_run_stays(c)) {
+		client_split(c, r);
+		return true;
+	}
+	v = gate_ask(c->env->gate, r->class, loop_now(c->env->loop), &to);
+	switch (v) {
+	case GATE_HOLD:
+		client_wait(c, r);
+		return false;
+	case GATE_REFUSE:
+		client_refuse(c, r);
+		client_advance(c);
+		return true;
+	case GATE_HERE:
+		if (client_is_changing(r))
+			return false;
+		client_local(c, r);
+		return true;
+	default:
+		return client_forward(c, r, v, to);
+	}
+}
+
+/* A request of a client whose connection is its own for good. */
+static void
+client_stream_one(struct client *c, struct req *r)
+{
+	enum cmd_class class = client_class(c, r);
+
+	if (class == CMD_REFUSED) {
+		client_refuse(c, r);
+		client_write(c, buf_data(&r->reply), buf_len(&r->reply));
+	} else if (class == CMD_WRITE && gate_order(c->env->gate)->writes !=
+	    pool_link_side(c->link)) {
+		client_cut(c, "it listens at a Redis that is no longer "
+		    "the primary");
+		return;
+	} else
+		backend_send_raw(pool_backend(c->link), r->bytes, r->len);
+	client_free_req(c, r);
+}
+
+/* Sends what may be sent, in order. */
+void
+client_pump(struct client *c)
+{
+	struct req *r;
+
+	while (c->state != CLIENT_DEAD && (r = c->next) != NULL) {
+		if (r->state != REQ_WAITING)
+			c->next = TAILQ_NEXT(r, of_client);
+		else if (c->state == CLIENT_STREAM)
+			client_stream_one(c, r);
+		else if (!client_try(c, r))
+			break;
+	}
+}

@@ -1,0 +1,274 @@
+#include "client_priv.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "stats.h"
+
+/* Plain requests one behind another in the bytes that were just read. */
+struct client_run {
+	const char		*p;
+	size_t			 len;
+	const struct cmd	*first;
+	long long		 argc;		/* of the first */
+	unsigned		 n;
+	unsigned		 writes;
+	bool			 keyed;
+};
+
+static void
+client_protocol_error(struct client *c, const char *what)
+{
+	const struct cmd *cmd = cmd_lookup("", 0, NULL, 0);
+	struct req *r;
+
+	stats.protocol_errors++;
+	log_debug("client: %s sent broken RESP, %s",
+	    conn_peer(c->conn)->text, what);
+	r = req_new(cmd, REQ_CLIENT, 0, "", 0);
+	resp_add_error(&r->reply, "ERR %s", what);
+	TAILQ_INSERT_TAIL(&c->reqs, r, of_client);
+	c->cost += req_cost(r);
+	r->state = REQ_DONE;
+	client_advance(c);
+	client_leave(c);
+}
+
+/* Appends it to what waits, and sends what may go. */
+static void
+client_append(struct client *c, struct req *r)
+{
+	if (c->state == CLIENT_DEAD) {
+		req_free(r);
+		return;
+	}
+	STATS_ADD(requests, r->n);
+	c->last = r->cmd;
+	c->active = r->since = loop_now(c->env->loop);
+	r->owner = c;
+	TAILQ_INSERT_TAIL(&c->reqs, r, of_client);
+	c->cost += req_cost(r);
+	if (c->next == NULL)
+		c->next = r;
+	client_pump(c);
+}
+
+static void
+client_run_end(struct client *c, struct client_run *run)
+{
+	struct req *r;
+
+	if (run->n == 0)
+		return;
+	if (run->n == 1)
+		r = req_new(run->first, REQ_CLIENT, run->argc, run->p,
+		    run->len);
+	else
+		r = req_several(REQ_RUN, run->first, run->writes > 0 ?
+		    CMD_WRITE : run->keyed ? CMD_READ : CMD_ANY, run->n,
+		    run->writes, run->p, run->len);
+	run->n = 0;
+	client_append(c, r);
+}
+
+static void
+client_run_add(struct client_run *run, const struct cmd *cmd, const char *p,
+    size_t len, long long argc)
+{
+	if (run->n++ == 0) {
+		run->p = p;
+		run->len = 0;
+		run->first = cmd;
+		run->argc = argc;
+		run->writes = 0;
+		run->keyed = false;
+	}
+	run->len += len;
+	run->writes += cmd->class == CMD_WRITE;
+	run->keyed |= cmd->class != CMD_ANY;
+}
+
+/* Has it no effect but on keys, and is it answered by one reply? */
+static bool
+client_is_plain(const struct client *c, const struct cmd *cmd)
+{
+	return cmd->special == CMD_PLAIN &&
+	    (cmd->flags & ~(unsigned)CMD_CONTAINER) == 0 &&
+	    cmd->class <= CMD_ANY && !c->env->denied[cmd_index(cmd)];
+}
+
+static const struct cmd *
+client_cmd(const struct resp_request *f, const char *p)
+{
+	return cmd_lookup(p + f->name_off, f->name_len,
+	    f->argc > 1 ? p + f->sub_off : NULL, f->sub_len);
+}
+
+/*
+ * A MULTI stands at p: when all up to its EXEC is there and plain, it needs
+ * no connection of its own. Returns the bytes used, 0 if it is not so.
+ */
+static size_t
+client_take_tx(struct client *c, const char *p, size_t n)
+{
+	struct resp_request f = { 0 };
+	const struct cmd *cmd, *first = NULL;
+	size_t used = 0;
+	unsigned k = 0;
+	long long len;
+
+	if (n > CLIENT_LARGE)
+		n = CLIENT_LARGE;
+	do {
+		len = resp_request(&f, p + used, n - used);
+		if (len <= 0 || f.is_inline || f.argc == 0)
+			return 0;
+		cmd = client_cmd(&f, p + used);
+		if (k == 0)
+			first = cmd;
+		else if (cmd->special != CMD_EXEC && !client_is_plain(c, cmd))
+			return 0;
+		if (!cmd_arity_ok(cmd, f.argc))
+			return 0;
+		used += (size_t)len;
+		k++;
+	} while (cmd->special != CMD_EXEC);
+	client_append(c, req_several(REQ_TX, first, CMD_WRITE, k, 1, p,
+	    used));
+	return used;
+}
+
+/* An inline request becomes a multibulk. */
+static bool
+client_take_inline(struct client *c, const char *p, size_t len)
+{
+	struct buf b = BUF_INIT;
+	struct resp_arg name, sub = { NULL, 0 };
+	int argc = resp_inline_args(p, len, &b);
+
+	if (argc == -1) {
+		client_protocol_error(c,
+		    "Protocol error: unbalanced quotes in request");
+		return false;
+	}
+	if (argc > 0) {
+		name = resp_request_arg(buf_data(&b), buf_len(&b), 0);
+		if (argc > 1)
+			sub = resp_request_arg(buf_data(&b), buf_len(&b), 1);
+		client_append(c, req_new(cmd_lookup(name.p, name.len, sub.p,
+		    sub.len), REQ_CLIENT, argc, buf_data(&b), buf_len(&b)));
+	}
+	buf_free(&b);
+	return true;
+}
+
+/* One whole multibulk at p, of len bytes; returns how many were used. */
+static size_t
+client_take(struct client *c, struct client_run *run, const char *p,
+    size_t len, size_t n)
+{
+	const struct resp_request *f = &c->framing;
+	const struct cmd *cmd = client_cmd(f, p);
+	size_t used;
+
+	if (c->state == CLIENT_OPEN && len <= CLIENT_LARGE &&
+	    client_is_plain(c, cmd)) {
+		client_run_add(run, cmd, p, len, f->argc);
+		if (run->len > CLIENT_LARGE)
+			client_run_end(c, run);
+		return len;
+	}
+	client_run_end(c, run);
+	if (c->state == CLIENT_DEAD)
+		return len;
+	if (cmd->special == CMD_MULTI && c->state == CLIENT_OPEN &&
+	    c->next == NULL && !session_needs_own(&c->session) &&
+	    !c->env->denied[cmd_index(cmd)] &&
+	    (used = client_take_tx(c, p, n)) > 0)
+		return used;
+	client_append(c, req_new(cmd, REQ_CLIENT, f->argc, p, len));
+	return len;
+}
+
+static bool
+client_takes(const struct client *c)
+{
+	return !conn_paused(c->conn) &&
+	    (c->state == CLIENT_OPEN || c->state == CLIENT_STREAM);
+}
+
+/*
+ * Takes whole requests off the bytes and sends what may go; returns how
+ * many bytes are used up.
+ */
+static size_t
+client_eat(struct client *c, const char *p, size_t n)
+{
+	struct client_run run = { .n = 0 };
+	struct resp_request *f = &c->framing;
+	size_t used = 0;
+	long long len;
+
+	while (used < n && client_takes(c)) {
+		len = resp_request(f, p + used, n - used);
+		if (len == RESP_MORE)
+			break;
+		if (len == RESP_BAD) {
+			client_run_end(c, &run);
+			if (c->state != CLIENT_DEAD)
+				client_protocol_error(c, f->error);
+			return n;
+		}
+		if (f->argc > 0 && !f->is_inline)
+			used += client_take(c, &run, p + used, (size_t)len,
+			    n - used);
+		else {
+			client_run_end(c, &run);
+			if (f->argc > 0 && !client_take_inline(c, p + used,
+			    (size_t)len))
+				return n;
+			used += (size_t)len;
+		}
+		if (run.n == 0)
+			client_account(c);
+	}
+	client_run_end(c, &run);
+	return used;
+}
+
+void
+client_eat_input(struct client *c)
+{
+	size_t used;
+
+	if (buf_len(&c->input) == 0)
+		return;
+	used = client_eat(c, buf_data(&c->input), buf_len(&c->input));
+	if (c->state == CLIENT_DEAD || c->state == CLIENT_LEAVING)
+		return;
+	buf_drain(&c->input, used);
+	if (buf_len(&c->input) == 0)
+		buf_free(&c->input);
+	if (buf_len(&c->input) > c->env->query_limit + LOOP_READ_SIZE)
+		client_end(c, "a request is over client-query-limit");
+}
+
+void
+client_on_data(void *arg, const char *p, size_t n)
+{
+	struct client *c = arg;
+	size_t used;
+
+	if (c->state == CLIENT_LEAVING || c->state == CLIENT_DEAD)
+		return;
+	if (buf_len(&c->input) > 0) {
+		buf_add(&c->input, p, n);
+		client_eat_input(c);
+	} else {
+		used = client_eat(c, p, n);
+		if (c->state == CLIENT_OPEN || c->state == CLIENT_STREAM)
+			buf_add(&c->input, p + used, n - used);
+	}
+	if (c->state != CLIENT_DEAD)
+		client_account(c);
+}

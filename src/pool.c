@@ -1,0 +1,656 @@
+#include "pool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "stats.h"
+
+#define POOL_BUCKETS		256
+
+/*
+ * Shared links at most, all users together; to one Redis of one user; and
+ * spare ones.
+ */
+#define POOL_SHARED_MAX		256
+#define POOL_SHARED_OF_USER	4
+#define POOL_SPARE_MAX		256
+
+/* A link that nobody used for this many ticks is closed. */
+#define POOL_TICK_S		1
+#define POOL_IDLE_TICKS		30
+
+/*
+ * Redis takes a connection as the default user's for good if no password
+ * was asked for when it was made. So that one set later is asked for soon,
+ * those links do not grow old.
+ */
+#define POOL_OPEN_TICKS		5
+
+/* A RETIRED one was shared; it goes when its last reply is in. */
+enum pool_role { POOL_SHARED, POOL_RETIRED, POOL_OWN, POOL_SPARE, POOL_LOST };
+
+/* What a user's shared links are for. */
+enum pool_kind {
+	POOL_WORK,		/* the clients' requests */
+	POOL_CHECK,		/* HELLO and SELECT, as this user */
+	POOL_AUTH		/* AUTH: no user's */
+};
+
+struct pool_user {
+	LIST_ENTRY(pool_user)	 of_bucket;
+	struct pool		*pool;
+	enum pool_kind		 kind;
+	struct session		 key;	/* only what session_copy_key() does */
+	size_t			 refs;	/* clients and links */
+	struct pool_link	*shared[2];	/* in use now, or NULL */
+};
+
+struct pool_link {
+	TAILQ_ENTRY(pool_link)	 of_pool;
+	struct pool_user	*user;
+	struct backend		*backend;
+	void			*owner;		/* of an OWN one */
+	enum pool_role		 role;
+	enum side		 side;
+	unsigned		 greetings;	/* unanswered */
+	unsigned		 idle;		/* ticks */
+	unsigned		 choked;	/* ticks */
+	unsigned		 age;		/* ticks */
+	struct loop_task	 lose;
+	struct loop_task	 bury;
+};
+
+struct pool {
+	struct loop			*loop;
+	struct gate			*gate;
+	const struct pool_ops		*ops;
+	struct conn_addr		 redis[2];
+	TAILQ_HEAD(, pool_link)		 links;
+	LIST_HEAD(, pool_user)		 users[POOL_BUCKETS];
+	size_t				 shared; /* links of that role */
+	size_t				 spare;
+	struct event			*tick;
+};
+
+/* ---- users ---- */
+
+static unsigned
+pool_hash(enum pool_kind kind, const struct session *s)
+{
+	unsigned h = (unsigned)kind * 7 + (unsigned)s->db * 31 +
+	    (unsigned)s->proto;
+	const char *p;
+
+	for (p = s->user; p != NULL && *p != '\0'; p++)
+		h = h * 33 + (unsigned char)*p;
+	for (p = s->password; p != NULL && *p != '\0'; p++)
+		h = h * 33 + (unsigned char)*p;
+	return h % POOL_BUCKETS;
+}
+
+static struct pool_user *
+pool_user_find(struct pool *p, enum pool_kind kind, const struct session *s)
+{
+	unsigned h = pool_hash(kind, s);
+	struct pool_user *u;
+
+	LIST_FOREACH(u, &p->users[h], of_bucket)
+		if (u->kind == kind && session_same_key(&u->key, s)) {
+			u->refs++;
+			return u;
+		}
+	u = xcalloc(1, sizeof(*u));
+	u->pool = p;
+	u->kind = kind;
+	u->refs = 1;
+	session_init(&u->key);
+	session_copy_key(&u->key, s);
+	LIST_INSERT_HEAD(&p->users[h], u, of_bucket);
+	STATS_ADD(users, 1);
+	return u;
+}
+
+struct pool_user *
+pool_user_get(struct pool *p, const struct session *s)
+{
+	return pool_user_find(p, POOL_WORK, s);
+}
+
+void
+pool_user_put(struct pool_user *u)
+{
+	assert(u->refs > 0);
+	if (--u->refs > 0)
+		return;
+	LIST_REMOVE(u, of_bucket);
+	STATS_ADD(users, -1);
+	session_clear(&u->key);
+	free(u);
+}
+
+/* ---- links: life ---- */
+
+static void
+pool_count(struct pool_link *l, int n)
+{
+	struct pool *p = l->user->pool;
+
+	switch (l->role) {
+	case POOL_SHARED:
+	case POOL_RETIRED:
+		p->shared += (size_t)n;
+		STATS_ADD(links_shared, n);
+		break;
+	case POOL_OWN:
+		STATS_ADD(links_own, n);
+		break;
+	case POOL_SPARE:
+		p->spare += (size_t)n;
+		STATS_ADD(links_spare, n);
+		break;
+	case POOL_LOST:
+		break;
+	}
+}
+
+static void
+pool_set_role(struct pool_link *l, enum pool_role role)
+{
+	if (l->role == POOL_SHARED && l->user->shared[l->side] == l)
+		l->user->shared[l->side] = NULL;
+	pool_count(l, -1);
+	l->role = role;
+	l->idle = 0;
+	pool_count(l, 1);
+}
+
+static void
+pool_bury_cb(void *arg)
+{
+	struct pool_link *l = arg;
+	struct pool *p = l->user->pool;
+
+	TAILQ_REMOVE(&p->links, l, of_pool);
+	backend_free(l->backend);
+	pool_user_put(l->user);
+	free(l);
+}
+
+/* Nothing is unanswered on it, or what was has been taken back. */
+static void
+pool_bury(struct pool_link *l)
+{
+	pool_set_role(l, POOL_LOST);
+	l->owner = NULL;
+	loop_cancel(&l->lose);
+	backend_silence(l->backend);
+	loop_defer_last(l->user->pool->loop, &l->bury);
+}
+
+/* Its Redis is gone, or is none that may be heard any more. */
+static void
+pool_lose_cb(void *arg)
+{
+	struct pool_link *l = arg;
+	const struct pool_ops *ops = l->user->pool->ops;
+	void *owner = l->owner;
+	struct req *r;
+	bool ran;
+
+	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
+		if (r->from == REQ_CLIENT)
+			ops->on_back(r->owner, r, ran);
+		else
+			req_free(r);
+	}
+	pool_bury(l);
+	if (owner != NULL)
+		ops->on_lost(owner, l->side);
+}
+
+void
+pool_lose(struct pool_link *l)
+{
+	struct pool *p = l->user->pool;
+
+	if (l->role == POOL_LOST)
+		return;
+	/* Its counter goes with the role, the owner is told later. */
+	pool_set_role(l, POOL_LOST);
+	backend_silence(l->backend);
+	loop_defer(p->loop, &l->lose);
+}
+
+void
+pool_drop(struct pool_link *l)
+{
+	struct req *r;
+	bool ran;
+
+	while ((r = backend_take_back(l->backend, &ran)) != NULL)
+		if (r->from != REQ_CLIENT)
+			req_free(r);
+	pool_bury(l);
+}
+
+/* ---- what a link says ---- */
+
+/* Redis does not take its user: nothing of what waits behind has left. */
+static void
+pool_unwelcome(struct pool_link *l, const char *command, const char *answer)
+{
+	const struct pool_ops *ops = l->user->pool->ops;
+	void *owner = l->owner;
+	struct req *r;
+	bool ran;
+
+	log_warnx("pool: clients of user %s cannot go on at another "
+	    "connection, their %s was answered %s; are users and passwords "
+	    "the same on both Redis?", l->user->key.user != NULL ?
+	    l->user->key.user : "default", command, answer);
+	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
+		if (r->from != REQ_CLIENT) {
+			req_free(r);
+			continue;
+		}
+		ops->on_back(r->owner, r, false);
+		if (owner == NULL)
+			ops->on_unwelcome(r->owner, command, answer);
+	}
+	pool_bury(l);
+	if (owner != NULL) {
+		ops->on_lost(owner, l->side);
+		ops->on_unwelcome(owner, command, answer);
+	}
+}
+
+/*
+ * An answer to what rebuilds a session: only failure matters, and that of
+ * a command queued in a transaction shows at its EXEC.
+ */
+static void
+pool_on_greeted(struct pool_link *l, struct req *r,
+    const struct resp_reply *head)
+{
+	const char *name = r->cmd->name;
+	bool of_session = session_changes(r);
+
+	req_free(r);
+	if (of_session && head->type == '-') {
+		if (backend_is_bounce(head))
+			pool_lose(l);
+		else
+			pool_unwelcome(l, name, head->first);
+		return;
+	}
+	if (of_session && --l->greetings == 0)
+		backend_uncork(l->backend);
+	if (l->owner != NULL && backend_idle(l->backend))
+		l->user->pool->ops->on_ready(l->owner);
+}
+
+static void
+pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
+    const char *p, size_t n, bool done)
+{
+	struct pool_link *l = arg;
+
+	if (r->from == REQ_CLIENT)
+		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
+	else if (!done)
+		return;
+	else if (r->from == REQ_SESSION)
+		pool_on_greeted(l, r, head);
+	else
+		req_free(r);
+}
+
+static void
+pool_on_split(void *arg, struct req *r, struct req_list *singles)
+{
+	struct pool_link *l = arg;
+
+	l->user->pool->ops->on_split(r->owner, r, singles);
+}
+
+/* A shared link gets none that anybody asked for. */
+static void
+pool_on_push(void *arg, const char *p, size_t n)
+{
+	struct pool_link *l = arg;
+
+	if (l->owner != NULL)
+		l->user->pool->ops->on_push(l->owner, p, n);
+}
+
+static void
+pool_on_lost(void *arg, int error)
+{
+	(void)error;
+	pool_lose(arg);
+}
+
+static const struct backend_ops pool_backend_ops = {
+	.on_reply = pool_on_reply,
+	.on_split = pool_on_split,
+	.on_push = pool_on_push,
+	.on_lost = pool_on_lost,
+};
+
+/* ---- links: making and finding ---- */
+
+static void
+pool_greet_cb(void *arg, struct req *r)
+{
+	struct pool_link *l = arg;
+
+	l->greetings++;
+	backend_send(l->backend, r);
+}
+
+static struct pool_link *
+pool_link_new(struct pool_user *u, enum side side, enum pool_role role)
+{
+	struct pool *p = u->pool;
+	struct pool_link *l = xcalloc(1, sizeof(*l));
+
+	l->user = u;
+	u->refs++;
+	l->side = side;
+	l->role = POOL_LOST;
+	loop_task_init(&l->lose, pool_lose_cb, l);
+	loop_task_init(&l->bury, pool_bury_cb, l);
+	l->backend = backend_new(p->loop, p->gate, side, &p->redis[side],
+	    &pool_backend_ops, l);
+	pool_set_role(l, role);
+	TAILQ_INSERT_TAIL(&p->links, l, of_pool);
+	STATS_ADD(links_opened, 1);
+	if (u->kind != POOL_AUTH)
+		session_greet(&u->key, pool_greet_cb, l);
+	/* What follows must not run as somebody else. */
+	if (l->greetings > 0)
+		backend_cork(l->backend);
+	return l;
+}
+
+/* A spare one of this user, or a new one. */
+static struct pool_link *
+pool_link_get(struct pool_user *u, enum side side, enum pool_role role)
+{
+	struct pool_link *l;
+
+	if (u->pool->spare > 0 && u->kind == POOL_WORK)
+		TAILQ_FOREACH(l, &u->pool->links, of_pool)
+			if (l->role == POOL_SPARE && l->user == u &&
+			    l->side == side) {
+				pool_set_role(l, role);
+				return l;
+			}
+	return pool_link_new(u, side, role);
+}
+
+/* Makes room for one more shared link: closes one that nobody uses. */
+static bool
+pool_evict(struct pool *p)
+{
+	struct pool_link *l, *worst = NULL;
+
+	if (p->shared < POOL_SHARED_MAX)
+		return true;
+	TAILQ_FOREACH(l, &p->links, of_pool)
+		if (l->role == POOL_SHARED && backend_idle(l->backend) &&
+		    (worst == NULL || l->idle > worst->idle))
+			worst = l;
+	if (worst == NULL)
+		return false;
+	pool_bury(worst);
+	return true;
+}
+
+/* There is none, or it cannot be read at the moment. */
+static struct pool_link *
+pool_shared_other(struct pool_user *u, enum side side)
+{
+	struct pool_link *l, *found = NULL, *stuck = NULL;
+	size_t n = 0;
+
+	TAILQ_FOREACH(l, &u->pool->links, of_pool) {
+		if (l->user != u || l->side != side ||
+		    l->role != POOL_SHARED)
+			continue;
+		n++;
+		if (backend_stuck(l->backend))
+			stuck = l;
+		else
+			found = l;
+	}
+	if (found == NULL && n < POOL_SHARED_OF_USER && pool_evict(u->pool))
+		found = pool_link_get(u, side, POOL_SHARED);
+	u->shared[side] = found;
+	return found != NULL ? found : stuck;
+}
+
+struct pool_link *
+pool_shared(struct pool_user *u, enum side side)
+{
+	struct pool_link *l = u->shared[side];
+
+	if (l == NULL || backend_stuck(l->backend))
+		l = pool_shared_other(u, side);
+	if (l != NULL)
+		l->idle = 0;
+	return l;
+}
+
+struct pool_link *
+pool_check(struct pool_user *u, enum side side, bool auth)
+{
+	struct session key;
+	struct pool_user *checks;
+	struct pool_link *l;
+
+	session_init(&key);
+	if (!auth)
+		session_copy_key(&key, &u->key);
+	key.db = 0;
+	key.proto = 2;
+	checks = pool_user_find(u->pool, auth ? POOL_AUTH : POOL_CHECK, &key);
+	session_clear(&key);
+	l = pool_shared(checks, side);
+	pool_user_put(checks);
+	return l;
+}
+
+struct pool_link *
+pool_own(struct pool_user *u, enum side side, void *owner)
+{
+	struct pool_link *l = pool_link_get(u, side, POOL_OWN);
+
+	l->owner = owner;
+	STATS_ADD(pinned, 1);
+	return l;
+}
+
+void
+pool_return(struct pool_link *l, struct pool_user *u)
+{
+	struct pool_user *was = l->user;
+
+	assert(l->role == POOL_OWN && backend_idle(l->backend));
+	STATS_ADD(unpinned, 1);
+	if (u->pool->spare >= POOL_SPARE_MAX) {
+		pool_bury(l);
+		return;
+	}
+	l->owner = NULL;
+	l->user = u;
+	u->refs++;
+	pool_user_put(was);
+	pool_set_role(l, POOL_SPARE);
+}
+
+bool
+pool_link_own(const struct pool_link *l)
+{
+	return l->owner != NULL;
+}
+
+bool
+pool_link_checks(const struct pool_link *l)
+{
+	return l->user->kind != POOL_WORK;
+}
+
+enum side
+pool_link_side(const struct pool_link *l)
+{
+	return l->side;
+}
+
+bool
+pool_link_lost(const struct pool_link *l)
+{
+	return l->role == POOL_LOST;
+}
+
+struct backend *
+pool_backend(struct pool_link *l)
+{
+	return l->backend;
+}
+
+/* ---- the pool ---- */
+
+static void
+pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
+{
+	bool streams = backend_streams(l->backend);
+
+	if (o->trusted != 0 && !(o->trusted & SIDE_BIT(l->side)) &&
+	    (backend_keyed(l->backend) || streams))
+		pool_lose(l);
+	else if (o->reads != SIDE_NONE && o->reads != l->side &&
+	    o->writes != l->side && !streams && backend_idle(l->backend))
+		pool_lose(l);
+	else
+		backend_on_gate(l->backend);
+}
+
+void
+pool_on_gate(struct pool *p)
+{
+	const struct gate_order *o = gate_order(p->gate);
+	struct pool_link *l, *next;
+
+	TAILQ_FOREACH_SAFE(l, &p->links, of_pool, next)
+		if (l->role != POOL_LOST)
+			pool_link_on_gate(l, o);
+}
+
+/* A shared link that one client does not let be read, for too long. */
+static void
+pool_check_slow(struct pool_link *l)
+{
+	void *owner = backend_choker(l->backend);
+
+	if (owner == NULL || l->owner != NULL)
+		l->choked = 0;
+	else if (l->choked++ > 0)
+		l->user->pool->ops->on_slow(owner);
+}
+
+/* It was made when no password was asked for, and that is a while ago. */
+static void
+pool_check_age(struct pool_link *l)
+{
+	if (l->user->key.password != NULL || l->user->kind == POOL_AUTH ||
+	    l->age++ < POOL_OPEN_TICKS)
+		return;
+	if (l->role == POOL_SHARED)
+		pool_set_role(l, POOL_RETIRED);
+	if (l->role == POOL_SPARE || (l->role == POOL_RETIRED &&
+	    backend_idle(l->backend)))
+		pool_bury(l);
+}
+
+static void
+pool_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *p = arg;
+	struct pool_link *l, *next;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH_SAFE(l, &p->links, of_pool, next) {
+		pool_check_slow(l);
+		pool_check_age(l);
+		if (!backend_idle(l->backend) || backend_streams(l->backend))
+			l->idle = 0;
+		else if (l->idle++ == 0)
+			continue;
+		else if (l->role == POOL_OWN)
+			p->ops->on_idle(l->owner);
+		else if (l->idle > POOL_IDLE_TICKS && l->role != POOL_LOST)
+			pool_bury(l);
+	}
+}
+
+struct pool *
+pool_new(struct loop *loop, struct gate *g, const struct pool_ops *ops)
+{
+	static const struct timeval tick = { POOL_TICK_S, 0 };
+	struct pool *p = xcalloc(1, sizeof(*p));
+	size_t i;
+
+	p->loop = loop;
+	p->gate = g;
+	p->ops = ops;
+	TAILQ_INIT(&p->links);
+	for (i = 0; i < POOL_BUCKETS; i++)
+		LIST_INIT(&p->users[i]);
+	p->tick = event_new(loop_base(loop), -1, EV_PERSIST, pool_on_tick, p);
+	if (p->tick == NULL || event_add(p->tick, &tick) == -1)
+		fatalx("pool: out of memory");
+	return p;
+}
+
+void
+pool_free(struct pool *p)
+{
+	struct pool_link *l;
+
+	while ((l = TAILQ_FIRST(&p->links)) != NULL) {
+		pool_drop(l);
+		loop_cancel(&l->bury);
+		pool_bury_cb(l);
+	}
+	event_free(p->tick);
+	free(p);
+}
+
+void
+pool_set_redis(struct pool *p, const struct conn_addr redis[2])
+{
+	p->redis[SIDE_A] = redis[SIDE_A];
+	p->redis[SIDE_B] = redis[SIDE_B];
+}
+
+void
+pool_list(const struct pool *p, struct buf *out)
+{
+	static const char *const roles[] = { "shared", "retired", "own",
+	    "spare", "lost" };
+	static const char *const kinds[] = { "work", "check", "auth" };
+	const struct pool_link *l;
+
+	TAILQ_FOREACH(l, &p->links, of_pool)
+		buf_addf(out, "link=%s for=%s redis=%s user=%s db=%d resp=%d "
+		    "unanswered=%zu stuck=%d\n", roles[l->role],
+		    kinds[l->user->kind], p->redis[l->side].text,
+		    l->user->key.user != NULL ? l->user->key.user : "default",
+		    l->user->key.db, l->user->key.proto,
+		    backend_unanswered(l->backend),
+		    backend_stuck(l->backend));
+}

@@ -1,0 +1,118 @@
+/*
+ * Who gets which connection to Redis.
+ *
+ *   client --> user: name, password, database and protocol
+ *                |
+ *                +-- SHARED   carries the plain requests of all of them
+ *                +-- OWN      one client's, while it needs one
+ *                +-- SPARE    was one client's, clean, kept for the next
+ *
+ * Nothing of a client's session is ever set on a shared link but what its
+ * user stands for, and that is set before the first request leaves. What
+ * changes a session (AUTH, HELLO, SELECT) is asked on links that carry
+ * nothing else. A link is busy with one thing at a time: while the first
+ * shared one cannot be read, a second is made.
+ *
+ * One pool belongs to one thread.
+ */
+#ifndef POOL_H
+#define POOL_H
+
+#include "backend.h"
+#include "session.h"
+
+struct pool;
+struct pool_user;
+struct pool_link;
+
+/* Everything that has an owner is told to the owner of the request. */
+struct pool_ops {
+	/* As in struct backend_ops. */
+	void	(*on_reply)(void *owner, struct req *,
+		    const struct resp_reply *head, const char *, size_t,
+		    bool done);
+	void	(*on_split)(void *owner, struct req *,
+		    struct req_list *singles);
+	/* Only for a link of its own. */
+	void	(*on_push)(void *owner, const char *, size_t);
+	/*
+	 * A link is gone, and this was not answered on it. Then, for a link
+	 * of its own, on_lost(). Neither ends the client at once.
+	 */
+	void	(*on_back)(void *owner, struct req *, bool maybe_ran);
+	void	(*on_lost)(void *owner, enum side);
+	/*
+	 * Redis refused what makes a link this user's: its answer to which
+	 * command. All that the owner had on the link came back before.
+	 */
+	void	(*on_unwelcome)(void *owner, const char *command,
+		    const char *answer);
+	/*
+	 * Its reply cannot be read on because it takes no more, and others
+	 * wait behind it, for a second or two.
+	 */
+	void	(*on_slow)(void *owner);
+	/* What makes its own link this owner's has been answered. */
+	void	(*on_ready)(void *owner);
+	/* Its own link carried nothing for a second or two. */
+	void	(*on_idle)(void *owner);
+};
+
+struct pool	*pool_new(struct loop *, struct gate *,
+		    const struct pool_ops *);
+void		 pool_free(struct pool *);
+
+/* The addresses of both Redis by side. */
+void		 pool_set_redis(struct pool *, const struct conn_addr redis[2]);
+
+/* The gate changed. */
+void		 pool_on_gate(struct pool *);
+
+/* The user of that session; give each back by pool_user_put(). */
+struct pool_user	*pool_user_get(struct pool *, const struct session *);
+void			 pool_user_put(struct pool_user *);
+
+/*
+ * The link that sharers use now to reach that side; NULL when there are too
+ * many users for one more to share: then it needs its own.
+ */
+struct pool_link	*pool_shared(struct pool_user *, enum side);
+
+/*
+ * The link that asks Redis about sessions: with auth, whether a password is
+ * right; without, as that user (HELLO, SELECT).
+ */
+struct pool_link	*pool_check(struct pool_user *, enum side, bool auth);
+
+/* A link for this owner alone. */
+struct pool_link	*pool_own(struct pool_user *, enum side, void *owner);
+
+/*
+ * Takes a link of its own back: nothing is unanswered, and it is as this
+ * user's are.
+ */
+void		 pool_return(struct pool_link *, struct pool_user *);
+
+/*
+ * Closes a link of its own. Its requests are the owner's again as if they
+ * had come back.
+ */
+void		 pool_drop(struct pool_link *);
+
+bool		 pool_link_own(const struct pool_link *);
+bool		 pool_link_checks(const struct pool_link *);	/* pool_check */
+enum side	 pool_link_side(const struct pool_link *);
+
+/* It is lost, and its requests are about to come back. */
+bool		 pool_link_lost(const struct pool_link *);
+
+/* For backend_send() and the like. */
+struct backend	*pool_backend(struct pool_link *);
+
+/* Loses it: for a Redis in the wrong role. Not at once. */
+void		 pool_lose(struct pool_link *);
+
+/* A line for each link. */
+void		 pool_list(const struct pool *, struct buf *out);
+
+#endif
