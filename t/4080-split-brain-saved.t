@@ -15,8 +15,9 @@ my $pair = T::Pair->new;
 my $old = $pair->primary;
 my $new = $pair->other($old);
 my ($redis, $proxy) = ($pair->redis($old), $pair->proxy($new));
-is($pair->proxy('a')->command('SET', 'both', 'v'), 'OK', 'a write to both');
-$pair->steady;
+is($pair->proxy('a')->command('SET', 'both', 'v'), 'OK', 'a write');
+wait_for('both to have it', sub {
+	$pair->redis($new)->command('DBSIZE') == 1 });
 
 sub split_brain {
 	my ($key) = @_;
