@@ -6,7 +6,8 @@
  *   - no acknowledged write is gone from both Redis and from what was saved,
  *     whoever was made whose replica (every Redis here keeps its data);
  *   - while the nodes can talk, open gates never write to two Redis;
- *   - without a fault never two Redis are writable, whatever is switched;
+ *   - without a fault never two Redis are writable, whatever is switched,
+ *     and the old primary has nothing that the new one lacks;
  *   - epochs on a disk grow;
  *   - once the faults stop, gates are open and both copies fresh again.
  *
@@ -725,6 +726,8 @@ check(void)
 	    copy[0].primary && copy[1].primary && copy_runs(SIDE_A) &&
 	    copy_runs(SIDE_B))
 		violated("open gates write to two Redis");
+	if (mode == PEACE && saved != 0)
+		violated("a planned switch leaves something behind");
 	if (mode == PEACE && copy[0].primary && copy[1].primary)
 		violated("two Redis are writable in a planned switch");
 }
