@@ -218,7 +218,8 @@ sub halt
 			# Redis does not end while it writes its first AOF.
 			$self->wait_for(10, sub {
 				return 1 if !$self->running($name, $what);
-				$self->signal($name, $what, 'TERM')
+				# It may end this very moment.
+				eval { $self->signal($name, $what, 'TERM') }
 				    if $what eq 'redis';
 				return 0;
 			}) and next;
