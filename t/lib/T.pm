@@ -6,8 +6,8 @@ use warnings;
 use Cwd ();
 use Exporter 'import';
 use File::Temp ();
-use IO::Socket::INET;
 use POSIX ();
+use T::Port;
 use Test::More ();
 use Time::HiRes ();
 
@@ -16,7 +16,7 @@ our @EXPORT = qw(tmpdir free_port wait_for spawn binary slurp write_file
 
 use constant LOOK => 0.005;	# seconds between two looks
 
-my (@children, %port_taken);
+my @children;
 my $dir;
 my $owner = $$;
 
@@ -33,19 +33,6 @@ sub binary {
 	my ($name) = @_;
 	my $build = $ENV{HOLDOVER_BUILD} // Cwd::getcwd();
 	return "$build/$name";
-}
-
-# A port that was free a moment ago. What listens on it is started at once.
-# It is below those that the kernel takes for connections: one of them could
-# take it while a killed server is away, even the one that looks for it.
-sub free_port {
-	for (1 .. 1000) {
-		my $port = 10000 + int rand 22000;
-		next if $port_taken{$port}++;
-		return $port if IO::Socket::INET->new(Listen => 1,
-		    LocalAddr => '127.0.0.1', LocalPort => $port);
-	}
-	die "no free port: $!";
 }
 
 # Calls the function until it says true; the test dies at the deadline.

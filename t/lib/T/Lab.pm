@@ -23,10 +23,10 @@ use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use File::Temp qw(tempdir);
-use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP;
 use POSIX qw(:sys_wait_h);
+use T::Port;
 use Socket qw(AF_UNIX SOCK_STREAM PF_UNSPEC);
 use Time::HiRes qw(time);
 
@@ -146,18 +146,6 @@ sub start
 		$self->admin('b', qw(NOTIFY INSTANCE VI_1 BACKUP 250));
 	}
 	return $self;
-}
-
-# A port that nobody has at the moment, and that the kernel gives to no
-# connection (see T.pm); only where there is no namespace.
-sub free_port
-{
-	for (1 .. 1000) {
-		my $port = 10000 + int rand 22000;
-		return $port if IO::Socket::INET->new(Listen => 1,
-		    LocalAddr => '127.0.0.1', LocalPort => $port);
-	}
-	croak "no free port: $!";
 }
 
 sub boot_node
