@@ -37,15 +37,16 @@ vip_init(struct vip *v, int64_t now_ms)
 
 /*
  * Sync comes before the VIP; but if nobody is fitter, hold the VIP and hold
- * the commands, for a VIP that nobody has helps no client. Who is fitter is
- * not known at the start. A holder keeps it though its own Redis be dead: the
- * proxy serves from the other one.
+ * the commands, for a VIP that nobody has helps no client. While it is not
+ * known who is fitter, at the start or just after the peer fell silent, all
+ * stays as it is: FAULT and back would begin VRRP's down timer anew. A holder
+ * keeps it though its own Redis be dead: the proxy serves from the other one.
  */
 static bool
 vip_is_fit(const struct vip *v, const struct vip_facts *f)
 {
 	if (!f->peer_ready)
-		return f->holder || f->peer_known;
+		return f->holder || f->peer_known || v->state == VIP_FIT;
 	if (f->holder)
 		return v->unserved_ms == 0 ||
 		    f->now_ms - v->unserved_ms < VIP_PATIENCE_MS;

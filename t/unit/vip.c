@@ -58,6 +58,10 @@ test_start(void)
 	f.peer_ready = false;
 	at(1500);
 	is_int(v.value, VIP_VALUE_FIT, "but if nobody is fitter, fit");
+	f.peer_known = false;
+	at(1550);
+	is_int(v.value, VIP_VALUE_FIT, "a silent peer changes nothing yet");
+	f.peer_known = true;
 	f.address = f.holder = true;
 	at(1600);
 	is_int(v.value, VIP_VALUE_HOLDER, "a new holder is a little above");
