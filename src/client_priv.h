@@ -6,6 +6,7 @@
  *	client_send.c	requests to Redis
  *	client_reply.c	replies to the client
  *	client_back.c	what becomes of requests that are not answered
+ *	client_block.c	the rest of a time-out
  */
 #ifndef CLIENT_PRIV_H
 #define CLIENT_PRIV_H

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "client_block.h"
 #include "stats.h"
 
 /* ---- which link ---- */
@@ -261,9 +262,37 @@ client_mark_offset(struct client *c)
 	buf_free(&b);
 }
 
+/* One that blocks has waited already: only the rest of its time is left. */
+static struct req *
+client_shorten(struct client *c, struct req *r)
+{
+	struct mono now = loop_now(c->env->loop);
+	struct req *shorter;
+
+	if (r->asked.us == 0)
+		r->asked = now;
+	shorter = block_shorten(r, mono_ms(now, r->asked));
+	if (now.us == r->asked.us || shorter == NULL) {
+		if (shorter != NULL)
+			req_free(shorter);
+		return r;
+	}
+	shorter->owner = r->owner;
+	shorter->class = r->class;
+	shorter->held = r->held;
+	shorter->since = r->since;
+	shorter->asked = r->asked;
+	TAILQ_INSERT_BEFORE(r, shorter, of_client);
+	c->cost += req_cost(shorter);
+	client_free_req(c, r);
+	return shorter;
+}
+
 static void
 client_send(struct client *c, struct req *r)
 {
+	if ((r->cmd->flags & CMD_BLOCKS) && !c->session.in_tx)
+		r = client_shorten(c, r);
 	if (r->held)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));

@@ -1,0 +1,129 @@
+#include "client_block.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "resp.h"
+
+/* In which argument the time-out stands, and in which unit. */
+struct block_form {
+	const char	*name;
+	int		 at;	/* from the end if negative; 0: behind BLOCK */
+	bool		 ms;
+};
+
+static const struct block_form block_forms[] = {
+	{ "blmove", -1, false },	{ "blmpop", 1, false },
+	{ "blpop", -1, false },		{ "brpop", -1, false },
+	{ "brpoplpush", -1, false },	{ "bzmpop", 1, false },
+	{ "bzpopmax", -1, false },	{ "bzpopmin", -1, false },
+	{ "wait", -1, true },		{ "waitaof", -1, true },
+	{ "xread", 0, true },		{ "xreadgroup", 0, true },
+};
+
+static const struct block_form *
+block_form(const struct req *r)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(block_forms) / sizeof(block_forms[0]); i++)
+		if (strcmp(block_forms[i].name, r->cmd->name) == 0)
+			return &block_forms[i];
+	return NULL;
+}
+
+/* XREAD's options stand before STREAMS; 0 when BLOCK is none of them. */
+static long long
+block_option(const struct req *r)
+{
+	struct resp_arg a;
+	long long i;
+
+	for (i = 1; i + 1 < r->argc; i++) {
+		a = resp_request_arg(r->bytes, r->len, i);
+		if (a.len == 7 && strncasecmp(a.p, "STREAMS", 7) == 0)
+			break;
+		if (a.len == 5 && strncasecmp(a.p, "BLOCK", 5) == 0)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* Up to the next unit that is allowed, at least one of it. */
+static long long
+block_up(double left_ms, long long unit)
+{
+	long long n = left_ms > 0 ? (long long)left_ms / unit : 0;
+
+	return (double)(n * unit) < left_ms || n == 0 ? n + 1 : n;
+}
+
+static void
+block_text(char *text, size_t size, double left_ms, bool ms)
+{
+	if (ms)
+		snprintf(text, size, "%lld", block_up(left_ms, 1));
+	else if (text[strspn(text, "0123456789")] == '\0')
+		snprintf(text, size, "%lld", block_up(left_ms, 1000));
+	else
+		snprintf(text, size, "%.3f",
+		    (double)block_up(left_ms, 1) / 1000);
+}
+
+/* The time-out in ms, and where it stands; 0: none that counts. */
+static double
+block_timeout(const struct req *r, const struct block_form *f, long long *at,
+    char *text, size_t size)
+{
+	struct resp_arg a;
+	double timeout;
+	char *end;
+
+	*at = f->at > 0 ? f->at : f->at < 0 ? r->argc + f->at :
+	    block_option(r);
+	if (*at <= 0 || *at >= r->argc)
+		return 0;
+	a = resp_request_arg(r->bytes, r->len, *at);
+	if (a.len == 0 || a.len >= size)
+		return 0;
+	memcpy(text, a.p, a.len);
+	text[a.len] = '\0';
+	timeout = strtod(text, &end);
+	if (!f->ms)
+		timeout *= 1000;
+	return *end == '\0' && timeout > 0 && timeout < 1e15 ? timeout : 0;
+}
+
+struct req *
+block_shorten(const struct req *r, int64_t passed_ms)
+{
+	const struct block_form *f = block_form(r);
+	struct buf b = BUF_INIT;
+	struct req *shorter;
+	struct resp_arg a;
+	char text[64];
+	long long at, i;
+	double timeout;
+
+	if (f == NULL)
+		return NULL;
+	timeout = block_timeout(r, f, &at, text, sizeof(text));
+	if (!(timeout > 0))
+		return NULL;
+	block_text(text, sizeof(text), timeout - (double)passed_ms, f->ms);
+
+	resp_add_array(&b, (size_t)r->argc);
+	for (i = 0; i < r->argc; i++) {
+		a = resp_request_arg(r->bytes, r->len, i);
+		if (i == at)
+			resp_add_str(&b, text);
+		else
+			resp_add_bulk(&b, a.p, a.len);
+	}
+	shorter = req_new(r->cmd, r->from, r->argc, buf_data(&b),
+	    buf_len(&b));
+	buf_free(&b);
+	return shorter;
+}
