@@ -274,6 +274,15 @@ node_commit_drop(struct node *n)
 	memset(&n->next, 0, sizeof(n->next));
 }
 
+void
+node_commit_give_up(struct node *n)
+{
+	if (node_leads(n) && n->stored &&
+	    node_view(n)->primary != n->record.primary)
+		n->record = n->next;
+	node_commit_drop(n);
+}
+
 /* Is the commit under way durable where it must be? */
 static bool
 node_commit_ready(const struct node *n)
@@ -331,7 +340,7 @@ node_lost(struct node *n, enum side side)
 	(void)side;
 	node_why(n, "the lead was lost meanwhile; see STATUS");
 	node_wish_failed(n);
-	node_commit_drop(n);
+	node_commit_give_up(n);
 	n->awaited = 0;
 	n->saved.state = NODE_UNSAVED;
 	n->sw.planned = false;

@@ -307,10 +307,7 @@ node_lead_look(struct node *n, enum side side)
 
 	(void)side;
 	if (!node_primary_ok(n)) {
-		/* It was the primary, whether the peer has agreed or not. */
-		if (node_view(n)->primary != n->record.primary && n->stored)
-			n->record = n->next;
-		node_commit_drop(n);
+		node_commit_give_up(n);
 		return node_choose(n, SIDE_NONE);
 	}
 	if (node_should_yield(n))

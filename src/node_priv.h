@@ -25,6 +25,8 @@ void	node_gate(struct node *, enum gate_state, enum side reads,
 void	node_commit(struct node *, bool needs_peer);
 bool	node_commit_pending(const struct node *);
 void	node_commit_drop(struct node *);
+/* The same where a new primary may have served already: that is kept. */
+void	node_commit_give_up(struct node *);
 /* The same, with the present epoch and the next seq. */
 struct record	*node_commit_next(struct node *);
 
