@@ -4,12 +4,16 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include "util.h"
 
 /* Slots of the hash: a power of two, well over the number of rows. */
 #define CMD_SLOTS	2048
+
+#define CMD_HASH_BEGIN	2166136261u
+
+/* A name and a subcommand, with room to spare. */
+#define CMD_NAME_MAX	64
 
 static const struct cmd cmd_rows[] = {
 #define CMD(name, arity, class, flags, special, instead) \
@@ -22,65 +26,75 @@ static const struct cmd cmd_unknown = { "unknown", -1, CMD_WRITE, CMD_PINS,
 	CMD_PLAIN, NULL };
 
 static uint16_t		cmd_slot[CMD_SLOTS];	/* row + 1; 0: free */
+static uint8_t		cmd_len[NELEM(cmd_rows)];
 static pthread_once_t	cmd_once = PTHREAD_ONCE_INIT;
 
-/* FNV-1a, on lower case. */
-#define CMD_HASH_BEGIN	2166136261u
+/* A name in lower case, hashed (FNV-1a) as it grows. */
+struct cmd_name {
+	uint32_t	 hash;
+	size_t		 len;
+	char		 text[CMD_NAME_MAX];
+};
 
-static uint32_t
-cmd_hash(uint32_t h, const char *p, size_t len)
+static void
+cmd_name_put(struct cmd_name *n, char c)
+{
+	n->text[n->len++] = c;
+	n->hash = (n->hash ^ (unsigned char)c) * 16777619u;
+}
+
+/* False for what cannot be one of ours: they are short, and have no bar. */
+static bool
+cmd_name_add(struct cmd_name *n, const char *p, size_t len)
 {
 	size_t i;
+	char c;
 
+	if (len == 0 || len > sizeof(n->text) - 1 - n->len)
+		return false;
 	for (i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)p[i];
-
+		c = p[i];
 		if (c >= 'A' && c <= 'Z')
 			c |= 0x20;
-		h = (h ^ c) * 16777619u;
+		else if (c == '|')
+			return false;
+		cmd_name_put(n, c);
 	}
-	return h;
+	return true;
 }
 
 static void
 cmd_fill(void)
 {
+	struct cmd_name n;
+	const char *p;
 	size_t i;
 	uint32_t h;
 
 	for (i = 0; i < NELEM(cmd_rows); i++) {
-		h = cmd_hash(CMD_HASH_BEGIN, cmd_rows[i].name,
-		    strlen(cmd_rows[i].name));
-		while (cmd_slot[h % CMD_SLOTS] != 0)
-			h++;
+		n.hash = CMD_HASH_BEGIN;
+		n.len = 0;
+		for (p = cmd_rows[i].name; *p != '\0'; p++)
+			cmd_name_put(&n, *p);
+		assert(n.len < sizeof(n.text));
+		cmd_len[i] = (uint8_t)n.len;
+		for (h = n.hash; cmd_slot[h % CMD_SLOTS] != 0; h++)
+			continue;
 		cmd_slot[h % CMD_SLOTS] = (uint16_t)(i + 1);
 	}
 }
 
-/* Is the row's name this one, or this one and a subcommand? */
-static bool
-cmd_is(const struct cmd *c, const char *name, size_t len, const char *sub,
-    size_t sublen)
-{
-	if (strncasecmp(c->name, name, len) != 0)
-		return false;
-	if (sub == NULL)
-		return c->name[len] == '\0';
-	return c->name[len] == '|' &&
-	    strncasecmp(c->name + len + 1, sub, sublen) == 0 &&
-	    c->name[len + 1 + sublen] == '\0';
-}
-
 static const struct cmd *
-cmd_search(uint32_t h, const char *name, size_t len, const char *sub,
-    size_t sublen)
+cmd_search(const struct cmd_name *n)
 {
-	const struct cmd *c;
+	uint32_t h;
+	size_t row;
 
-	for (; cmd_slot[h % CMD_SLOTS] != 0; h++) {
-		c = &cmd_rows[cmd_slot[h % CMD_SLOTS] - 1];
-		if (cmd_is(c, name, len, sub, sublen))
-			return c;
+	for (h = n->hash; cmd_slot[h % CMD_SLOTS] != 0; h++) {
+		row = cmd_slot[h % CMD_SLOTS] - 1u;
+		if (cmd_len[row] == n->len &&
+		    memcmp(cmd_rows[row].name, n->text, n->len) == 0)
+			return &cmd_rows[row];
 	}
 	return NULL;
 }
@@ -88,21 +102,18 @@ cmd_search(uint32_t h, const char *name, size_t len, const char *sub,
 const struct cmd *
 cmd_find(const char *name, size_t len, const char *sub, size_t sublen)
 {
+	struct cmd_name n;
 	const struct cmd *c, *s;
-	uint32_t h;
 
-	/* Names from the wire may hold a NUL or a bar, ours never do. */
-	if (len == 0 || memchr(name, '\0', len) != NULL ||
-	    memchr(name, '|', len) != NULL)
-		return NULL;
 	pthread_once(&cmd_once, cmd_fill);
-	h = cmd_hash(CMD_HASH_BEGIN, name, len);
-	if ((c = cmd_search(h, name, len, NULL, 0)) == NULL ||
-	    !(c->flags & CMD_CONTAINER) || sub == NULL || sublen == 0 ||
-	    memchr(sub, '\0', sublen) != NULL)
+	n.hash = CMD_HASH_BEGIN;
+	n.len = 0;
+	if (!cmd_name_add(&n, name, len) || (c = cmd_search(&n)) == NULL)
+		return NULL;
+	if (!(c->flags & CMD_CONTAINER) || sub == NULL)
 		return c;
-	h = cmd_hash(cmd_hash(h, "|", 1), sub, sublen);
-	s = cmd_search(h, name, len, sub, sublen);
+	cmd_name_put(&n, '|');
+	s = cmd_name_add(&n, sub, sublen) ? cmd_search(&n) : NULL;
 	return s != NULL ? s : c;
 }
 

@@ -168,14 +168,18 @@ conn_put(struct conn *c, struct buf *b)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN) {
-			event_add(&c->out, NULL);
+			if (!c->blocked)
+				event_add(&c->out, NULL);
+			c->blocked = true;
 			return 0;
 		}
 		if (n == -1)
 			return errno;
 		buf_drain(b, (size_t)n);
 	}
-	event_del(&c->out);
+	if (c->blocked)
+		event_del(&c->out);
+	c->blocked = false;
 	conn_slim(b);
 	return 0;
 }
@@ -199,7 +203,7 @@ conn_flush_cb(void *arg)
 {
 	struct conn *c = arg;
 
-	if (conn_pending(c) == 0 || event_pending(&c->out, EV_WRITE, NULL))
+	if (conn_pending(c) == 0 || c->blocked)
 		return;
 	if (conn_send(c) && conn_pending(c) == 0 && c->ops->on_sent)
 		c->ops->on_sent(c->arg);
@@ -370,6 +374,23 @@ conn_write(struct conn *c, const void *p, size_t n)
 	buf_add(&c->output, p, n);
 	if (c->state != CONN_CONNECTING)
 		loop_defer(c->loop, &c->flush);
+}
+
+void
+conn_write_now(struct conn *c, const void *p, size_t n)
+{
+	ssize_t sent = 0;
+
+	if (c->tls == NULL && !c->blocked && buf_len(&c->output) == 0 &&
+	    c->state >= CONN_UP && c->state < CONN_ENDED) {
+		sent = send(c->fd, p, n, MSG_NOSIGNAL);
+		/* What fails now fails again when the rest is sent. */
+		if (sent < 0)
+			sent = 0;
+		c->sent += (uint64_t)sent;
+	}
+	if ((size_t)sent < n)
+		conn_write(c, (const char *)p + sent, n - (size_t)sent);
 }
 
 size_t

@@ -82,6 +82,12 @@ void	conn_free(struct conn *);
 void	conn_flush(struct conn *);
 
 void	conn_write(struct conn *, const void *, size_t);
+
+/*
+ * The same for what need not be gathered: it leaves at once, as far as the
+ * socket takes it, and only the rest is copied.
+ */
+void	conn_write_now(struct conn *, const void *, size_t);
 size_t	conn_pending(const struct conn *);	/* bytes not yet sent */
 uint64_t conn_sent(const struct conn *);	/* bytes sent since the start */
 

@@ -27,6 +27,8 @@ struct conn {
 	enum conn_state		 state;
 	struct event		 in;
 	struct event		 out;
+	bool			 blocked;	/* out is added: the socket
+						 * takes no more */
 	struct loop_task	 flush;
 	struct buf		 output;	/* not yet encrypted */
 	uint64_t		 sent;
