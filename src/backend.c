@@ -8,6 +8,9 @@
 #include "log.h"
 #include "stats.h"
 
+/* So many bytes are better sent than copied. */
+#define BACKEND_AT_ONCE	(16 * 1024)
+
 enum backend_mode { BACKEND_PAIRED, BACKEND_STREAM, BACKEND_LOST };
 
 struct backend {
@@ -240,8 +243,18 @@ backend_on_end(void *arg, int error)
 		backend_fail(b, error == 0 ? ECONNRESET : error);
 }
 
+static void
+backend_on_sent(void *arg)
+{
+	struct backend *b = arg;
+
+	if (b->mode != BACKEND_LOST)
+		b->ops->on_room(b->arg);
+}
+
 static const struct conn_ops backend_conn_ops = {
 	.on_data = backend_on_data,
+	.on_sent = backend_on_sent,
 	.on_end = backend_on_end,
 };
 
@@ -308,6 +321,17 @@ backend_keyed(const struct backend *b)
 	return b->keyed > 0;
 }
 
+static void
+backend_write(struct backend *b, const char *p, size_t n)
+{
+	if (b->corked)
+		buf_add(&b->cork, p, n);
+	else if (n >= BACKEND_AT_ONCE)
+		conn_write_now(b->conn, p, n);
+	else
+		conn_write(b->conn, p, n);
+}
+
 void
 backend_send(struct backend *b, struct req *r)
 {
@@ -318,10 +342,7 @@ backend_send(struct backend *b, struct req *r)
 	TAILQ_INSERT_TAIL(&b->unanswered, r, of_backend);
 	STATS_ADD(writes_sent, r->writes);
 	backend_count(b, r);
-	if (b->corked)
-		buf_add(&b->cork, r->bytes, r->len);
-	else
-		conn_write(b->conn, r->bytes, r->len);
+	backend_write(b, r->bytes, r->len);
 }
 
 void
@@ -342,7 +363,20 @@ void
 backend_send_raw(struct backend *b, const char *p, size_t n)
 {
 	b->queued += n;
-	conn_write(b->conn, p, n);
+	backend_write(b, p, n);
+}
+
+bool
+backend_ready(const struct backend *b)
+{
+	return b->mode == BACKEND_PAIRED && !b->corked &&
+	    conn_sent(b->conn) > 0;
+}
+
+size_t
+backend_pending(const struct backend *b)
+{
+	return conn_pending(b->conn) + buf_len(&b->cork);
 }
 
 void

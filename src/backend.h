@@ -37,6 +37,8 @@ struct backend_ops {
 	 * links them (by of_client) in r's place and lets go of r.
 	 */
 	void	(*on_split)(void *arg, struct req *r, struct req_list *singles);
+	/* All that was to be sent has left, after a while. */
+	void	(*on_room)(void *arg);
 	/* A push message (RESP3), or anything at all in stream mode. */
 	void	(*on_push)(void *arg, const char *, size_t);
 	/* The connection is gone; error is 0 or errno. See backend_lost(). */
@@ -73,7 +75,11 @@ void		 backend_send(struct backend *, struct req *r);
 void		 backend_cork(struct backend *);
 void		 backend_uncork(struct backend *);
 
-/* Bytes that belong to no request, in stream mode. */
+/* Has it been used, so that what is sent leaves at once? */
+bool		 backend_ready(const struct backend *);
+size_t		 backend_pending(const struct backend *); /* bytes not sent */
+
+/* The rest of the last request, or in stream mode anything. */
 void		 backend_send_raw(struct backend *, const char *, size_t);
 
 /* From now on every byte goes to on_push. Nothing may be unanswered. */

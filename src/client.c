@@ -37,7 +37,7 @@ client_account(struct client *c)
 
 	if (c->state == CLIENT_DEAD || c->state == CLIENT_LEAVING)
 		return;
-	if (c->cost > limit || (c->waiter.waiting &&
+	if (c->cost > limit || client_jammed(c) || (c->waiter.waiting &&
 	    hold_full(c->env->hold)))
 		conn_pause(c->conn);
 	else if (conn_paused(c->conn)) {
@@ -197,6 +197,10 @@ client_leave(struct client *c)
 		client_end(c, "it left");
 		return;
 	}
+	if (c->large == CLIENT_PASSES) {
+		client_end(c, "it left in the middle of a request");
+		return;
+	}
 	c->state = CLIENT_LEAVING;
 	conn_pause(c->conn);
 	client_drop_waiting(c);
@@ -315,6 +319,8 @@ client_expired(struct client *c, struct req *r)
 	    "this for %lld ms (hold-timeout); it was not run",
 	    (long long)c->env->hold_timeout);
 	client_answer_not_run(r, why);
+	if (r->open)
+		c->large = CLIENT_DROPS;
 	client_answered(c, r);
 }
 

@@ -1,5 +1,6 @@
 #include "client_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "stats.h"
@@ -83,6 +84,23 @@ client_doubt(struct client *c, struct req *r)
 		client_doubt_tx(c, r);
 }
 
+/*
+ * It did not run, or only reads; but it is too large to have been kept, so
+ * only its client can ask again.
+ */
+void
+client_answer_lost(struct client *c, struct req *r)
+{
+	char why[128];
+
+	snprintf(why, sizeof(why), "LOADING Holdover: the primary went away "
+	    "while '%s' was sent; it was not run", r->cmd->name);
+	if (r->open)
+		c->large = CLIENT_DROPS;
+	client_answer_not_run(r, why);
+	client_answered(c, r);
+}
+
 /* What was sent and not answered; its client may have to be cut. */
 static void
 client_take_back(struct client *c, struct req *r, bool ran)
@@ -90,7 +108,10 @@ client_take_back(struct client *c, struct req *r, bool ran)
 	bool certain = !ran || c->unblocked || r->in_tx;
 
 	client_unsend(c, r);
-	if (certain || req_repeatable(r))
+	if (r->passed && !r->partly &&
+	    (certain || r->open || r->class != CMD_WRITE))
+		client_answer_lost(c, r);
+	else if (certain || req_repeatable(r))
 		stats.reads_repeated += !certain;
 	else if (r->partly || r->class != CMD_WRITE)
 		client_cut(c, r->partly ?

@@ -30,11 +30,19 @@ enum client_state {
 	CLIENT_DEAD
 };
 
+/* What becomes of a request that is too large to be gathered. */
+enum client_large {
+	CLIENT_SMALL,		/* there is none */
+	CLIENT_PASSES,		/* the last of reqs: passed on as it comes */
+	CLIENT_DROPS		/* it was answered: its rest is dropped */
+};
+
 struct client {
 	struct client_env	*env;
 	void			*owner;
 	struct conn		*conn;
 	enum client_state	 state;
+	enum client_large	 large;
 	unsigned		 heavy;	/* requests until it may share */
 	uint64_t		 id;
 	struct session		 session;
@@ -79,6 +87,9 @@ void	client_drop_req(struct client *, struct req *);	/* unlinks it */
 void	client_free_req(struct client *, struct req *);
 
 /* client_take.c */
+bool	client_jammed(const struct client *);	/* do not read it now */
+void	client_on_room(void *client);
+void	client_on_hold(void *client);
 void	client_on_data(void *client, const char *, size_t);
 void	client_eat_input(struct client *);
 
@@ -99,6 +110,7 @@ void	client_settle_bounced(struct client *);
 void	client_unsend(struct client *, struct req *);
 void	client_retry(struct client *, enum side);
 void	client_settle_cb(void *client);
+void	client_answer_lost(struct client *, struct req *);
 /* Answers all requests of r that did not run and will not. */
 void	client_answer_not_run(struct req *r, const char *error);
 

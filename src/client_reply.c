@@ -11,6 +11,9 @@
  */
 #define CLIENT_RECALL		(1024 * 1024)
 
+/* So many bytes are better sent than copied. */
+#define CLIENT_AT_ONCE		(16 * 1024)
+
 /* ---- answers ---- */
 
 /* Its link may be read again. */
@@ -27,7 +30,11 @@ client_unchoke(struct client *c)
 void
 client_write(struct client *c, const char *p, size_t n)
 {
-	conn_write(c->conn, p, n);
+	/* Is it all of this turn, or much? */
+	if (c->in_flight == 0 || n >= CLIENT_AT_ONCE)
+		conn_write_now(c->conn, p, n);
+	else
+		conn_write(c->conn, p, n);
 	if (conn_pending(c->conn) > c->env->output_limit &&
 	    c->link != NULL && c->choked == NULL) {
 		c->choked = c->link;
@@ -280,7 +287,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 {
 	if (head->type != '-' || r->kind == REQ_RUN)
 		STATS_ADD(writes_acked, r->writes);
-	if (r->kind != REQ_ONE)
+	if (r->kind != REQ_ONE || (r->cmd->special == CMD_PLAIN && !r->in_tx &&
+	    (r->cmd->flags & (CMD_STICKY | CMD_PINS)) == 0))
 		return;
 	session_on_reply(&c->session, r, head);
 	if (session_changes(r))
@@ -357,7 +365,17 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 		else if (c->heavy > 0)
 			c->heavy--;
 	}
-	if (done && head->type == '-' && (r->refused ||
+	if (done && r->open) {
+		/* It does not wait for the rest, and closes. */
+		client_write(c, p, n);
+		client_end(c, "Redis answered before the request was over");
+		return;
+	}
+	if (done && r->passed && head->type == '-' &&
+	    backend_is_bounce(head)) {
+		client_answer_lost(c, r);
+		client_advance(c);
+	} else if (done && head->type == '-' && (r->refused ||
 	    (r->kind == REQ_ONE && backend_is_bounce(head))))
 		client_bounce(c, r, head, p, n);
 	else {
@@ -428,6 +446,8 @@ const struct pool_ops client_pool_ops = {
 	.on_back = client_on_back,
 	.on_lost = client_on_lost,
 	.on_unwelcome = client_on_unwelcome,
+	.on_room = client_on_room,
+	.on_hold = client_on_hold,
 	.on_slow = client_on_slow,
 	.on_ready = client_on_ready,
 	.on_idle = client_on_idle,

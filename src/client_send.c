@@ -21,7 +21,7 @@ enum client_need { CLIENT_SHARES, CLIENT_CHECKS, CLIENT_AUTHS, CLIENT_OWNS };
 static enum client_need
 client_need(const struct client *c, const struct req *r)
 {
-	if (c->heavy > 0 || r->len > CLIENT_LARGE ||
+	if (c->heavy > 0 || r->passed || r->len > CLIENT_LARGE ||
 	    session_needs_own(&c->session))
 		return CLIENT_OWNS;
 	if (r->kind != REQ_ONE)
@@ -305,7 +305,7 @@ client_send(struct client *c, struct req *r)
 	}
 	c->in_flight++;
 	backend_send(pool_backend(c->link), r);
-	if (r->len > CLIENT_LARGE)
+	if (r->passed || r->len > CLIENT_LARGE)
 		c->heavy = CLIENT_HEAVY;
 }
 

@@ -138,6 +138,133 @@ client_take_tx(struct client *c, const char *p, size_t n)
 	return used;
 }
 
+/* ---- a request too large to be gathered ---- */
+
+/*
+ * A planned switch waits for one that came so far, not for one that takes
+ * longer.
+ */
+#define CLIENT_LARGE_MS		500
+
+static struct req *
+client_large(const struct client *c)
+{
+	return TAILQ_LAST(&c->reqs, req_list);
+}
+
+bool
+client_jammed(const struct client *c)
+{
+	return c->large == CLIENT_PASSES &&
+	    (client_large(c)->state == REQ_WAITING ||
+	    (c->link != NULL && backend_pending(pool_backend(c->link)) >
+	    CLIENT_UNREAD));
+}
+
+/* There is room for more of it at its link. */
+void
+client_on_room(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->large == CLIENT_PASSES)
+		client_account(c);
+}
+
+/*
+ * The gate holds: what is still to come of it may take long. It has not run,
+ * and nothing is lost but its bytes.
+ */
+void
+client_on_hold(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->large == CLIENT_PASSES && c->in_flight == 1 &&
+	    client_large(c)->state == REQ_SENT &&
+	    mono_ms(loop_now(c->env->loop), client_large(c)->since) >=
+	    CLIENT_LARGE_MS)
+		pool_lose(c->link);
+}
+
+/*
+ * Part of a request stands at p. If it is large and plain it is passed on
+ * from now on; returns the bytes used, 0 if it is to be gathered.
+ */
+static size_t
+client_begin_large(struct client *c, const char *p, size_t n)
+{
+	struct resp_request *f = &c->framing;
+	const struct cmd *cmd;
+	struct req *r;
+
+	if (c->state != CLIENT_OPEN || !f->multibulk ||
+	    f->argc - f->left < 2 || c->session.in_tx ||
+	    (n <= CLIENT_LARGE && f->bulk <= CLIENT_LARGE))
+		return 0;
+	cmd = client_cmd(f, p);
+	if (!client_is_plain(c, cmd))
+		return 0;
+	r = req_new(cmd, REQ_CLIENT, f->argc, p, f->off);
+	r->passed = r->open = true;
+	c->large = CLIENT_PASSES;
+	client_append(c, r);
+	return resp_request_front(f);
+}
+
+/*
+ * A whole large one, at the link that it has: it need not be copied either.
+ */
+static bool
+client_pass_whole(struct client *c, const struct cmd *cmd, const char *p,
+    size_t len, long long argc)
+{
+	struct req *r;
+
+	if (c->next != NULL || c->link == NULL || !pool_link_own(c->link) ||
+	    !backend_ready(pool_backend(c->link)) || c->session.in_tx ||
+	    !client_is_plain(c, cmd))
+		return false;
+	r = req_new(cmd, REQ_CLIENT, argc, p, 0);
+	r->passed = true;
+	client_append(c, r);
+	if (c->state == CLIENT_DEAD)
+		return true;
+	if (c->next == NULL) {
+		backend_send_raw(pool_backend(c->link), p, len);
+		return true;
+	}
+	/* It has to wait, and so must its bytes. */
+	STATS_ADD(requests, -1);
+	client_free_req(c, r);
+	return false;
+}
+
+static size_t
+client_pass_on(struct client *c, const char *p, size_t n)
+{
+	long long used;
+	bool done;
+
+	if (client_jammed(c))
+		return 0;
+	used = resp_request_rest(&c->framing, p, n, &done);
+	if (used == RESP_BAD) {
+		stats.protocol_errors++;
+		client_end(c, "a large request is broken RESP");
+		return n;
+	}
+	if (c->large == CLIENT_PASSES) {
+		client_large(c)->open = !done;
+		backend_send_raw(pool_backend(c->link), p, (size_t)used);
+	}
+	if (done)
+		c->large = CLIENT_SMALL;
+	return (size_t)used;
+}
+
+/* ---- requests ---- */
+
 /* An inline request becomes a multibulk. */
 static bool
 client_take_inline(struct client *c, const char *p, size_t len)
@@ -181,6 +308,9 @@ client_take(struct client *c, struct client_run *run, const char *p,
 	client_run_end(c, run);
 	if (c->state == CLIENT_DEAD)
 		return len;
+	if (len > CLIENT_LARGE && c->state == CLIENT_OPEN &&
+	    client_pass_whole(c, cmd, p, len, f->argc))
+		return len;
 	if (cmd->special == CMD_MULTI && c->state == CLIENT_OPEN &&
 	    c->next == NULL && !session_needs_own(&c->session) &&
 	    !c->env->denied[cmd_index(cmd)] &&
@@ -206,13 +336,23 @@ client_eat(struct client *c, const char *p, size_t n)
 {
 	struct client_run run = { .n = 0 };
 	struct resp_request *f = &c->framing;
-	size_t used = 0;
+	size_t used = 0, passed;
 	long long len;
 
 	while (used < n && client_takes(c)) {
-		len = resp_request(f, p + used, n - used);
-		if (len == RESP_MORE)
-			break;
+		len = c->large == CLIENT_SMALL ?
+		    resp_request(f, p + used, n - used) : RESP_MORE;
+		if (len == RESP_MORE) {
+			client_run_end(c, &run);
+			passed = c->large == CLIENT_SMALL ?
+			    client_begin_large(c, p + used, n - used) :
+			    client_pass_on(c, p + used, n - used);
+			if (passed == 0)
+				break;
+			used += passed;
+			client_account(c);
+			continue;
+		}
 		if (len == RESP_BAD) {
 			client_run_end(c, &run);
 			if (c->state != CLIENT_DEAD)

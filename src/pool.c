@@ -332,7 +332,17 @@ pool_on_lost(void *arg, int error)
 	pool_lose(arg);
 }
 
+static void
+pool_on_room(void *arg)
+{
+	struct pool_link *l = arg;
+
+	if (l->owner != NULL)
+		l->user->pool->ops->on_room(l->owner);
+}
+
 static const struct backend_ops pool_backend_ops = {
+	.on_room = pool_on_room,
 	.on_reply = pool_on_reply,
 	.on_split = pool_on_split,
 	.on_push = pool_on_push,
@@ -534,8 +544,11 @@ pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 	else if (o->reads != SIDE_NONE && o->reads != l->side &&
 	    o->writes != l->side && !streams && backend_idle(l->backend))
 		pool_lose(l);
-	else
+	else {
 		backend_on_gate(l->backend);
+		if (o->state != GATE_OPEN && l->role == POOL_OWN)
+			l->user->pool->ops->on_hold(l->owner);
+	}
 }
 
 void

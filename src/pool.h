@@ -52,6 +52,10 @@ struct pool_ops {
 	 * wait behind it, for a second or two.
 	 */
 	void	(*on_slow)(void *owner);
+	/* All that was sent on its own link has left, after a while. */
+	void	(*on_room)(void *owner);
+	/* The gate holds, and its own link goes on. */
+	void	(*on_hold)(void *owner);
 	/* What makes its own link this owner's has been answered. */
 	void	(*on_ready)(void *owner);
 	/* Its own link carried nothing for a second or two. */

@@ -9,10 +9,36 @@
 /* A longer read is not kept for repeating. */
 #define REQ_REPEAT_MAX	(32 * 1024)
 
+/*
+ * Small ones come and go once a request: they are kept for the next. One
+ * thread's are its own.
+ */
+#define REQ_SMALL	(512 - sizeof(struct req) - 1)
+#define REQ_KEPT	1024
+
+static _Thread_local struct {
+	struct req	*first;		/* linked by of_client */
+	unsigned	 n;
+} req_kept;
+
+static struct req *
+req_alloc(size_t len)
+{
+	struct req *r = req_kept.first;
+
+	if (len > REQ_SMALL)
+		return xmalloc(sizeof(*r) + len + 1);
+	if (r == NULL)
+		return xmalloc(sizeof(*r) + REQ_SMALL + 1);
+	req_kept.first = TAILQ_NEXT(r, of_client);
+	req_kept.n--;
+	return r;
+}
+
 static struct req *
 req_make(const struct cmd *cmd, const char *p, size_t len)
 {
-	struct req *r = xmalloc(sizeof(*r) + len + 1);
+	struct req *r = req_alloc(len);
 
 	memset(r, 0, sizeof(*r));
 	r->cmd = cmd;
@@ -53,11 +79,30 @@ req_several(enum req_kind kind, const struct cmd *first,
 void
 req_free(struct req *r)
 {
-	buf_free(&r->reply);
+	if (r->reply.mem != NULL)
+		buf_free(&r->reply);
 	/* It may be one that carries a password. */
 	if (r->cmd->special == CMD_AUTH || r->cmd->special == CMD_HELLO)
 		explicit_bzero(r->bytes, r->len);
-	free(r);
+	if (r->len > REQ_SMALL || req_kept.n == REQ_KEPT) {
+		free(r);
+		return;
+	}
+	r->of_client.tqe_next = req_kept.first;
+	req_kept.first = r;
+	req_kept.n++;
+}
+
+void
+req_forget(void)
+{
+	struct req *r;
+
+	while ((r = req_kept.first) != NULL) {
+		req_kept.first = TAILQ_NEXT(r, of_client);
+		free(r);
+	}
+	req_kept.n = 0;
 }
 
 void
@@ -102,5 +147,6 @@ req_again(const struct req *r)
 bool
 req_repeatable(const struct req *r)
 {
-	return r->class != CMD_WRITE && !r->partly && r->len <= REQ_REPEAT_MAX;
+	return r->class != CMD_WRITE && !r->partly && !r->passed &&
+	    r->len <= REQ_REPEAT_MAX;
 }

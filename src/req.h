@@ -52,6 +52,9 @@ struct req {
 	enum req_state		 state;
 	bool			 held;		/* counted as one that waited */
 	bool			 partly; /* some of an answer went out */
+	bool			 passed; /* its bytes are but its front: the
+					 * rest is passed on as it comes */
+	bool			 open;	/* and has not all come */
 	bool			 refused; /* one of a TX was, as if bounced */
 	bool			 in_tx;	/* MULTI, or queued behind one */
 	unsigned		 n;		/* replies that it takes */
@@ -71,6 +74,9 @@ struct req {
 struct req	*req_new(const struct cmd *, enum req_from, long long argc,
 		    const char *, size_t);
 void		 req_free(struct req *);
+
+/* The thread ends: gives back the memory that was kept for the next. */
+void		 req_forget(void);
 
 /* The same with n requests in the bytes, writes of them being writes. */
 struct req	*req_several(enum req_kind, const struct cmd *first,
@@ -95,7 +101,7 @@ req_cost(const struct req *r)
 
 /*
  * May it be sent again when nobody knows whether it ran? Only what reads
- * or touches no key, is not large and was not answered in part.
+ * or touches no key, is not large, is all here and was not answered in part.
  */
 bool		 req_repeatable(const struct req *);
 

@@ -85,18 +85,51 @@ resp_inline(struct resp_request *f, const char *p, size_t len)
 	return resp_found(f);
 }
 
+/*
+ * A line "*n" or "$n" that is whole and nothing special, at p + off: its
+ * length with CRLF, 0 for any other.
+ */
+static size_t
+resp_plain_number(const char *p, size_t len, size_t off, char type,
+    long long *n)
+{
+	size_t i = off + 1;
+	unsigned d;
+	long long v;
+
+	if (len - off < 4 || p[off] != type)
+		return 0;
+	/* No leading zero, and too few digits to be over a limit. */
+	if ((d = (unsigned)p[i] - '0') - 1 > 8)
+		return 0;
+	for (v = d, i++; i < len && (d = (unsigned)p[i] - '0') <= 9; i++) {
+		if (i - off > 6)
+			return 0;
+		v = v * 10 + d;
+	}
+	if (len - i < 2 || p[i] != '\r')
+		return 0;
+	*n = v;
+	return i + 2 - off;
+}
+
 /* "*n". */
 static long long
 resp_count(struct resp_request *f, const char *p, size_t len)
 {
 	size_t n;
 
-	if (!resp_line(f, p, len, '\r', &n))
+	if (f->scanned == 0 &&
+	    (n = resp_plain_number(p, len, 0, '*', &f->left)) > 0)
+		f->off = n;
+	else if (!resp_line(f, p, len, '\r', &n))
 		return len > RESP_MAX_INLINE ?
 		    resp_bad(f, "too big mbulk count string") : RESP_MORE;
-	if (!resp_number(p + 1, n - 1, &f->left) || f->left > RESP_MAX_ARGS)
+	else if (!resp_number(p + 1, n - 1, &f->left) ||
+	    f->left > RESP_MAX_ARGS)
 		return resp_bad(f, "invalid multibulk length");
-	f->off = n + 2;
+	else
+		f->off = n + 2;
 	f->is_inline = false;
 	f->multibulk = true;
 	f->bulk = -1;
@@ -112,6 +145,11 @@ resp_bulk(struct resp_request *f, const char *p, size_t len)
 	char what[32];
 	size_t n;
 
+	if (f->scanned == 0 && f->off < RESP_MAX_REQUEST / 2 &&
+	    (n = resp_plain_number(p, len, f->off, '$', &f->bulk)) > 0) {
+		f->off += n;
+		return 1;
+	}
 	if (!resp_line(f, p, len, '\r', &n))
 		return len - f->off > RESP_MAX_INLINE ?
 		    resp_bad(f, "too big bulk count string") : RESP_MORE;
@@ -157,6 +195,48 @@ resp_request(struct resp_request *f, const char *p, size_t len)
 		f->left--;
 	}
 	return resp_found(f);
+}
+
+size_t
+resp_request_front(struct resp_request *f)
+{
+	size_t n = f->off;
+
+	f->off = 0;
+	/* From here on it counts the line end behind the argument, too. */
+	if (f->bulk >= 0)
+		f->bulk += 2;
+	return n;
+}
+
+long long
+resp_request_rest(struct resp_request *f, const char *p, size_t len,
+    bool *done)
+{
+	size_t used = 0, n;
+	long long r;
+
+	*done = false;
+	for (;;) {
+		if (f->bulk >= 0) {
+			n = len - used < (size_t)f->bulk ? len - used :
+			    (size_t)f->bulk;
+			used += n;
+			f->bulk -= (long long)n;
+			if (f->bulk > 0)
+				return (long long)used;
+			f->bulk = -1;
+			f->left--;
+		}
+		if (f->left == 0) {
+			resp_found(f);
+			*done = true;
+			return (long long)used;
+		}
+		if ((r = resp_bulk(f, p + used, len - used)) <= 0)
+			return r == RESP_BAD ? r : (long long)used;
+		used += resp_request_front(f);
+	}
 }
 
 struct resp_arg

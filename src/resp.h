@@ -61,6 +61,18 @@ struct resp_request {
 long long	resp_request(struct resp_request *, const char *p, size_t len);
 
 /*
+ * For a multibulk too large to be gathered, of which resp_request() said
+ * RESP_MORE: takes off what has been framed, so many bytes. From then on
+ * resp_request_rest() follows the rest as it comes: it returns how many
+ * bytes at p belong to the request and may be taken off too (what it leaves
+ * must be there again at the next call), and *done at its end, when the
+ * state is ready for the next; or RESP_BAD.
+ */
+size_t		resp_request_front(struct resp_request *);
+long long	resp_request_rest(struct resp_request *, const char *p,
+		    size_t len, bool *done);
+
+/*
  * Argument i of a whole multibulk request of argc arguments, as
  * resp_request() found it. Walks from the front.
  */

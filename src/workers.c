@@ -471,6 +471,7 @@ worker_run(void *arg)
 
 	stats_join();
 	event_base_dispatch(w->base);
+	req_forget();
 	stats_leave();
 	return NULL;
 }
