@@ -299,6 +299,12 @@ backend_side(const struct backend *b)
 }
 
 bool
+backend_between(const struct backend *b)
+{
+	return b->reply.todo == 0;
+}
+
+bool
 backend_idle(const struct backend *b)
 {
 	return TAILQ_EMPTY(&b->unanswered);

@@ -59,6 +59,7 @@ void		 backend_free(struct backend *);
 void		 backend_silence(struct backend *);
 
 enum side	 backend_side(const struct backend *);
+bool		 backend_between(const struct backend *); /* two replies */
 bool		 backend_idle(const struct backend *);	/* nothing unanswered */
 size_t		 backend_unanswered(const struct backend *);	/* requests */
 

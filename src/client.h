@@ -36,6 +36,9 @@ struct client_env {
 	size_t			 output_limit;	/* unread replies, bytes */
 	int64_t			 hold_timeout;	/* ms */
 	bool			*denied;	/* by cmd_index() */
+	/* Numbers of the hold under way, or 0, and of the last one's end. */
+	uint64_t		 hold_seq;
+	uint64_t		 end_seq;
 
 	/* Answers a LOCAL command that is about clients at large. */
 	enum client_answer (*answer)(struct client_env *, struct client *,
@@ -81,6 +84,12 @@ void		 client_finish(struct client *);
  */
 void		 client_answer_later(struct client *, struct buf *,
 		    enum client_answer);
+
+/*
+ * Tells it what it has to know of env's hold, if it wants to be told (CLIENT
+ * MAINT_NOTIFICATIONS) and is between two replies; again: though it knows.
+ */
+void		 client_tell(struct client *, bool again);
 
 /* What the pool that clients share must be made with. */
 extern const struct pool_ops	client_pool_ops;

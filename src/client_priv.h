@@ -7,6 +7,7 @@
  *	client_reply.c	replies to the client
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
+ *	client_push.c	what it is told unasked
  */
 #ifndef CLIENT_PRIV_H
 #define CLIENT_PRIV_H
@@ -69,6 +70,8 @@ struct client {
 						 * be read, or NULL */
 	bool			 unblocked;	/* Redis will close the link,
 						 * nothing behind ran */
+	unsigned		 failing;	/* FAILING_OVERs that lack
+						 * their FAILED_OVER */
 	enum side		 retry_side;	/* not asked before retry_at */
 	struct mono		 retry_at;
 	struct hold_waiter	 waiter;

@@ -64,6 +64,7 @@ client_advance(struct client *c)
 			    buf_len(&r->reply));
 		client_free_req(c, r);
 	}
+	client_tell(c, false);
 	client_check_left(c);
 }
 
@@ -401,8 +402,10 @@ client_on_push(void *arg, const char *p, size_t n)
 {
 	struct client *c = arg;
 
-	if (c->state != CLIENT_DEAD)
-		client_write(c, p, n);
+	if (c->state == CLIENT_DEAD)
+		return;
+	client_write(c, p, n);
+	client_tell(c, false);
 }
 
 /* ---- what else the pool says ---- */

@@ -17,7 +17,11 @@ struct clients {
 	struct clients_ops		 ops;
 	TAILQ_HEAD(, clients_entry)	 all;
 	enum gate_state			 was;	/* the gate */
+	struct event			*again;	/* a hold is told again */
 };
+
+/* They wait 10 s for what they were told of. */
+#define CLIENTS_AGAIN_SECONDS	5
 
 static struct clients *
 clients_of(struct client_env *env)
@@ -298,10 +302,50 @@ clients_answer(struct client_env *env, struct client *c, const struct req *r,
 /* ---- the gate ---- */
 
 static void
+clients_tell(struct clients *cs, bool again)
+{
+	struct clients_entry *e, *next;
+
+	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
+		client_tell(e->client, again);
+}
+
+static void
+clients_on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	clients_tell(arg, true);
+}
+
+/* A hold that begins, or ends, is told to those who want to know. */
+static void
+clients_tell_hold(struct clients *cs)
+{
+	static const struct timeval again = { CLIENTS_AGAIN_SECONDS, 0 };
+	struct client_env *env = &cs->env;
+	bool holds = gate_state(env->gate, loop_now(env->loop)) != GATE_OPEN;
+
+	if (holds == (env->hold_seq != 0))
+		return;
+	if (holds) {
+		env->hold_seq = gate_number(env->gate);
+		event_add(cs->again, &again);
+	} else {
+		env->hold_seq = 0;
+		env->end_seq = gate_number(env->gate);
+		event_del(cs->again);
+	}
+	clients_tell(cs, false);
+}
+
+static void
 clients_on_gate(void *arg)
 {
 	struct clients *cs = arg;
 	enum gate_state state = gate_order(cs->env.gate)->state;
+
+	clients_tell_hold(cs);
 
 	if (cs->was == GATE_OPEN && state != GATE_OPEN)
 		hold_report_reset(cs->env.hold);
@@ -419,6 +463,11 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	TAILQ_INIT(&cs->all);
 	clients_set_conf(cs, conf);
 	gate_watch(g, clients_on_gate, cs);
+	cs->again = event_new(loop_base(l), -1, EV_PERSIST, clients_on_again,
+	    cs);
+	if (cs->again == NULL)
+		fatalx("clients: libevent cannot start");
+	clients_tell_hold(cs);
 	return cs;
 }
 
@@ -429,6 +478,7 @@ clients_free(struct clients *cs)
 
 	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
 		client_end(e->client, "Holdover stops");
+	event_free(cs->again);
 	hold_free(cs->env.hold);
 	pool_free(cs->env.pool);
 	free(cs->env.denied);

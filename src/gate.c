@@ -84,6 +84,8 @@ gate_new(struct gate *master)
 	g->order.state = GATE_CLOSED;
 	g->order.reads = g->order.writes = SIDE_NONE;
 	g->pause = GATE_OPEN;
+	atomic_store(&g->number, 1);
+	atomic_store(&g->applied, 1);
 	TAILQ_INIT(&g->replicas);
 	if (master != NULL)
 		TAILQ_INSERT_TAIL(&master->replicas, g, link);
@@ -298,6 +300,12 @@ const struct gate_order *
 gate_order(const struct gate *g)
 {
 	return &g->order;
+}
+
+uint64_t
+gate_number(const struct gate *g)
+{
+	return atomic_load(&g->applied);
 }
 
 const char *

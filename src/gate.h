@@ -13,8 +13,8 @@
  *	replica:  gate_apply(news) -------> watchers: let clients go on
  *	          applied, drained, seen -> on_progress, on_report
  *
- * Each change has a number. A replica that has not applied the newest one
- * releases no reply, so it need not be waited for before others go on. The
+ * Each change has a number, not 0. A replica that has not applied the newest
+ * one releases no reply, so it need not be waited for before others go on. The
  * lease is one atomic that all read.
  */
 #ifndef GATE_H
@@ -114,6 +114,8 @@ void	gate_apply(struct gate *, const struct gate_news *);
 /* What holds now, everything considered. */
 enum gate_state	gate_state(const struct gate *, struct mono now);
 const struct gate_order *gate_order(const struct gate *);
+/* Of the newest change that was applied here. */
+uint64_t	gate_number(const struct gate *);
 bool		gate_paused(const struct gate *);
 
 const char	*gate_state_name(enum gate_state);

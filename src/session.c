@@ -135,6 +135,8 @@ session_on_hello(struct session *s, const struct req *r)
 	long long i;
 
 	s->proto = (int)session_arg_number(r, 1, s->proto);
+	if (s->proto < 3)
+		s->told = SESSION_UNTOLD;
 	for (i = 2; i < r->argc; i++) {
 		if (session_arg_is(r, i, "AUTH") && i + 2 < r->argc) {
 			session_set(&s->user, session_arg(r, i + 1));
@@ -156,6 +158,7 @@ session_on_reset(struct session *s)
 	s->db = 0;
 	s->sticky = false;
 	s->pinned = false;
+	s->told = SESSION_UNTOLD;
 }
 
 /* Learns from a request outside of transactions that went well. */
@@ -373,6 +376,35 @@ session_answer_setinfo(struct session *s, const struct req *r,
 	resp_add_simple(out, "OK");
 }
 
+/* CLIENT MAINT_NOTIFICATIONS OFF | ON [moving-endpoint-type TYPE] */
+static void
+session_answer_maint(struct session *s, const struct req *r, struct buf *out)
+{
+	static const char *const types[] = { "none", "internal-ip",
+	    "internal-fqdn", "external-ip", "external-fqdn" };
+	bool on = session_arg_is(r, 2, "ON");
+	size_t i = 1;
+
+	if (on && r->argc == 5 && session_arg_is(r, 3, "moving-endpoint-type"))
+		for (i = 0; i < NELEM(types); i++)
+			if (session_arg_is(r, 4, types[i]))
+				break;
+	if (s->proto < 3)
+		resp_add_error(out, "ERR Maintenance notifications can be "
+		    "enabled only in RESP3 mode");
+	else if (i == NELEM(types))
+		resp_add_error(out, "ERR Invalid moving-endpoint-type");
+	else if ((!on && !session_arg_is(r, 2, "OFF")) ||
+	    (r->argc > 3 && (!on || r->argc != 5 ||
+	    !session_arg_is(r, 3, "moving-endpoint-type"))))
+		resp_add_error(out, "ERR syntax error");
+	else {
+		s->told = !on ? SESSION_UNTOLD : i == 0 ?
+		    SESSION_TOLD_NO_ENDPOINT : SESSION_TOLD;
+		resp_add_simple(out, "OK");
+	}
+}
+
 bool
 session_answer(struct session *s, uint64_t id, const struct req *r,
     struct buf *out)
@@ -394,8 +426,7 @@ session_answer(struct session *s, uint64_t id, const struct req *r,
 		session_answer_setinfo(s, r, out);
 		return true;
 	case CMD_CLIENT_MAINT:
-		resp_add_error(out, "ERR unknown subcommand "
-		    "'MAINT_NOTIFICATIONS'. Try CLIENT HELP.");
+		session_answer_maint(s, r, out);
 		return true;
 	case CMD_QUIT:
 		resp_add_simple(out, "OK");

@@ -17,6 +17,13 @@ enum session_exec {
 	SESSION_EXEC_ABORT	/* a queued command was lost */
 };
 
+/* Is it told of holds (CLIENT MAINT_NOTIFICATIONS), and of a VIP that moves? */
+enum session_told {
+	SESSION_UNTOLD,
+	SESSION_TOLD,
+	SESSION_TOLD_NO_ENDPOINT	/* but not where to */
+};
+
 struct session {
 	int			 proto;		/* 2 or 3 */
 	int			 db;
@@ -25,6 +32,7 @@ struct session {
 	char			*name;		/* CLIENT SETNAME, or NULL */
 	char			*lib_name;
 	char			*lib_ver;
+	enum session_told	 told;
 	bool			 in_tx;		/* MULTI was sent */
 	struct req_list		 tx;		/* MULTI and what it queued,
 						 * as answered so far */

@@ -1,0 +1,67 @@
+#include "client_priv.h"
+
+#include <inttypes.h>
+
+#include "stats.h"
+
+/* Libraries wait 10 s, whatever is said here. */
+#define CLIENT_PUSH_SECONDS	10
+
+/* Nothing is pushed inside a reply, nor to one that is not in RESP3. */
+static bool
+client_may_push(const struct client *c)
+{
+	const struct req *r = TAILQ_FIRST(&c->reqs);
+
+	return c->state == CLIENT_OPEN && !(r != NULL && r->partly) &&
+	    (c->link == NULL || !pool_link_own(c->link) ||
+	    backend_between(pool_backend(c->link)));
+}
+
+static void
+client_push(struct client *c, struct buf *b)
+{
+	stats.pushes++;
+	client_write(c, buf_data(b), buf_len(b));
+	buf_free(b);
+}
+
+static void
+client_push_hold(struct client *c)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, ">4\r\n$12\r\nFAILING_OVER\r\n:%" PRIu64 "\r\n:%d\r\n"
+	    "$1\r\n1\r\n", c->env->hold_seq, CLIENT_PUSH_SECONDS);
+	client_push(c, &b);
+	c->failing++;
+}
+
+static void
+client_push_end(struct client *c)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, ">3\r\n$11\r\nFAILED_OVER\r\n:%" PRIu64 "\r\n"
+	    "$1\r\n1\r\n", c->env->end_seq);
+	client_push(c, &b);
+	c->failing--;
+}
+
+/*
+ * go-redis and node-redis count: what was said twice must end twice, or
+ * their time-outs stay long for good.
+ */
+void
+client_tell(struct client *c, bool again)
+{
+	if (c->session.told == SESSION_UNTOLD)
+		c->failing = 0;
+	else if (!client_may_push(c))
+		return;
+	else if (c->env->hold_seq == 0)
+		while (c->failing > 0)
+			client_push_end(c);
+	else if (c->failing == 0 || again)
+		client_push_hold(c);
+}
