@@ -519,17 +519,35 @@ admin_resume(struct admin_conn *c, const struct admin_args *a)
 	admin_simple_later(c, "OK");
 }
 
+/* What stands behind NOTIFY; false with the reason. */
+static bool
+admin_notify_line(const struct admin_args *a, struct vrrp_line *line,
+    const char **why)
+{
+	struct buf text = BUF_INIT;
+	long long order = 0;
+	bool ok;
+	int i;
+
+	*why = "the order must be a number, and nothing behind it";
+	if (a->argc > 6 || (a->argc == 6 && (!util_number(a->argv[5],
+	    strlen(a->argv[5]), &order) || order < 0)))
+		return false;
+	for (i = 1; i < a->argc && i < 5; i++)
+		buf_addf(&text, i == 2 ? "\"%s\" " : "%s ", a->argv[i]);
+	ok = info_vrrp_line(buf_data(&text), buf_len(&text), line, why);
+	line->order = (uint64_t)order;
+	buf_free(&text);
+	return ok;
+}
+
 static void
 admin_notify(struct admin_conn *c, const struct admin_args *a)
 {
-	struct buf text = BUF_INIT;
 	struct vrrp_line line;
 	const char *why;
-	int i;
 
-	for (i = 1; i < a->argc; i++)
-		buf_addf(&text, i == 2 ? "\"%s\" " : "%s ", a->argv[i]);
-	if (!info_vrrp_line(buf_data(&text), buf_len(&text), &line, &why))
+	if (!admin_notify_line(a, &line, &why))
 		resp_add_error(&c->out, "ERR this cannot be understood: %s",
 		    why);
 	else if (!control_notify(c->admin->env.control, &line))
@@ -537,7 +555,6 @@ admin_notify(struct admin_conn *c, const struct admin_args *a)
 		    "is watched (vrrp-instance)", line.name);
 	else
 		resp_add_simple(&c->out, "OK");
-	buf_free(&text);
 }
 
 static void

@@ -192,6 +192,26 @@ ctl_auth(redisContext *c, const char *file)
 	return status;
 }
 
+/*
+ * keepalived starts its notify scripts in order, but they run side by side.
+ * When this process was started, and after which one, says where it belongs:
+ * clock ticks since the boot, and its number (proc(5); at most 22 bits).
+ */
+static void
+ctl_order(char *out, size_t size)
+{
+	size_t len;
+	char *text = util_read_file("/proc/self/stat", 4096, &len);
+	char *p = text == NULL ? NULL : strrchr(text, ')');
+	unsigned long long started = 0;
+
+	if (p != NULL)
+		sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
+		    "%*u %*d %*d %*d %*d %*d %*d %llu", &started);
+	free(text);
+	snprintf(out, size, "%llu", started << 22 | (unsigned)getpid());
+}
+
 static int
 ctl_run(const struct ctl_opts *o, int argc, const char **argv)
 {
@@ -200,12 +220,21 @@ ctl_run(const struct ctl_opts *o, int argc, const char **argv)
 	    strcasecmp(argv[0], "monitor") == 0;
 	redisContext *c = ctl_connect(o, check ? CTL_CHECK_MS :
 	    CTL_CONNECT_MS);
+	const char *notify[6];
+	char order[32];
 	int status = CTL_DONE;
 
 	if (c == NULL)
 		return CTL_NO_ANSWER;
 	if (check)
 		argv[0] = "HEALTH";
+	if (argc == 5 && strcasecmp(argv[0], "notify") == 0) {
+		ctl_order(order, sizeof(order));
+		memcpy(notify, argv, 5 * sizeof(*argv));
+		notify[5] = order;
+		argv = notify;
+		argc = 6;
+	}
 	redisSetTimeout(c, ctl_timeval(check ? CTL_CHECK_MS : events ? 0 :
 	    o->answer_ms));
 	if (o->password_file != NULL)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define INFO_ID		40	/* run ids and replication ids are this long */
 #define INFO_HOST	255
@@ -55,6 +56,8 @@ struct vrrp_line {
 	enum vrrp_state	 state;			/* UNKNOWN for DELETED */
 	bool		 lower_prio;		/* MASTER_RX_LOWER_PRI */
 	int		 priority;
+	uint64_t	 order;	/* grows from one to the next; 0: unknown. Not
+				 * in the line */
 };
 
 /*

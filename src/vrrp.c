@@ -45,6 +45,7 @@ struct vrrp {
 	char			 interface[IF_NAMESIZE]; /* that has it */
 	struct garp		*garp;		/* NULL: not allowed */
 	char			*instance;
+	uint64_t		 order;		/* of what was said last */
 	char			*fifo;
 	char			*track_file;
 	int			 track_value;
@@ -195,6 +196,12 @@ vrrp_notify(struct vrrp *v, const struct vrrp_line *line)
 	if (v->instance != NULL ? strcmp(line->name, v->instance) != 0 :
 	    line->group)
 		return false;
+	if (line->order != 0 && line->order < v->order) {
+		log_info("vrrp: keepalived said %s before that",
+		    vrrp_state_name(line->state));
+		return true;
+	}
+	v->order = line->order;
 	log_info("vrrp: keepalived says %s%s, priority %d",
 	    vrrp_state_name(line->state),
 	    line->lower_prio ? " (MASTER_RX_LOWER_PRI)" : "",

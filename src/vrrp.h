@@ -68,7 +68,10 @@ void		 vrrp_forget_lower_prio(struct vrrp *);
  */
 void		 vrrp_announce(struct vrrp *);
 
-/* As if the line had come by FIFO. False for another instance. */
+/*
+ * As if the line had come by FIFO. One that is older than the last is passed
+ * over: notify scripts overtake one another. False for another instance.
+ */
 bool		 vrrp_notify(struct vrrp *, const struct vrrp_line *);
 
 /*
