@@ -36,7 +36,7 @@ struct client_env {
 	size_t			 output_limit;	/* unread replies, bytes */
 	int64_t			 hold_timeout;	/* ms */
 	bool			*denied;	/* by cmd_index() */
-	/* Numbers of the hold under way, or 0, and of the last one's end. */
+	/* Numbers of the hold that is (near), or 0, and of the last's end. */
 	uint64_t		 hold_seq;
 	uint64_t		 end_seq;
 

@@ -324,7 +324,8 @@ clients_tell_hold(struct clients *cs)
 {
 	static const struct timeval again = { CLIENTS_AGAIN_SECONDS, 0 };
 	struct client_env *env = &cs->env;
-	bool holds = gate_state(env->gate, loop_now(env->loop)) != GATE_OPEN;
+	bool holds = gate_order(env->gate)->near ||
+	    gate_state(env->gate, loop_now(env->loop)) != GATE_OPEN;
 
 	if (holds == (env->hold_seq != 0))
 		return;

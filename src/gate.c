@@ -130,7 +130,8 @@ gate_set(struct gate *g, const struct gate_order *o)
 {
 	const struct gate_order *was = &g->order;
 
-	if (o->state == was->state && o->reads == was->reads &&
+	if (o->state == was->state && o->near == was->near &&
+	    o->reads == was->reads &&
 	    o->writes == was->writes && o->alive == was->alive &&
 	    o->trusted == was->trusted)
 		return;

@@ -48,6 +48,7 @@ enum gate_verdict { GATE_HOLD, GATE_TO_READS, GATE_TO_WRITES, GATE_TO_ANY,
 /* What control decides. Sides are Redis servers. */
 struct gate_order {
 	enum gate_state	 state;
+	bool		 near;		/* open, but a planned hold is near */
 	enum side	 reads;		/* the one that reads go to */
 	enum side	 writes;	/* the one that writes go to */
 	unsigned	 alive;		/* SIDE_BITs: may serve class ANY */

@@ -155,6 +155,13 @@ node_gate(struct node *n, enum gate_state state, enum side reads,
 }
 
 bool
+node_hold_near(const struct node *n)
+{
+	return n->gate.state == GATE_OPEN && (n->state == NODE_SW_INTENT ||
+	    (n->state == NODE_FOLLOW && n->record.intent != SIDE_NONE));
+}
+
+bool
 node_leads(const struct node *n)
 {
 	return n->state >= NODE_CLEAN;

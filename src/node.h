@@ -288,6 +288,8 @@ void	node_wish(struct node *, enum node_wish, enum side);
 void	node_forget_wish(struct node *);
 
 bool	node_leads(const struct node *);
+/* Is a switch intended, and the gate open yet? */
+bool	node_hold_near(const struct node *);
 /* Does a copy hold what was acknowledged, as far as this node knows? */
 bool	node_is_fresh(const struct node *, enum side);
 
