@@ -72,6 +72,7 @@ client_bury_cb(void *arg)
 	conn_free(c->conn);
 	session_clear(&c->session);
 	buf_free(&c->input);
+	free(c->framing);
 	free(c);
 }
 
@@ -118,7 +119,8 @@ client_bury(struct client *c)
 	loop_cancel(&c->pump);
 	loop_cancel(&c->settle);
 	c->env->gone(c->env, c->owner);
-	loop_defer_last(c->env->loop, &c->bury);
+	loop_task_init(&c->settle, client_bury_cb, c);
+	loop_defer_last(c->env->loop, &c->settle);
 }
 
 void
@@ -289,7 +291,6 @@ client_new(struct client_env *env, int fd, unsigned how, uint64_t id,
 	TAILQ_INIT(&c->reqs);
 	loop_task_init(&c->pump, client_pump_cb, c);
 	loop_task_init(&c->settle, client_settle_cb, c);
-	loop_task_init(&c->bury, client_bury_cb, c);
 	c->conn = conn_accepted(env->loop, fd, &client_conn_ops, c);
 	if (how & CONN_PROXY)
 		conn_expect_proxy(c->conn);

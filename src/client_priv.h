@@ -45,13 +45,17 @@ struct client {
 	enum client_state	 state;
 	enum client_large	 large;
 	unsigned		 heavy;	/* requests until it may share */
+	enum side		 retry_side;	/* not asked before retry_at */
+	bool			 unblocked;	/* Redis will close the link,
+						 * nothing behind ran */
 	uint64_t		 id;
 	struct session		 session;
 	struct mono		 since;
 	struct mono		 active;
 	const struct cmd	*last;
 
-	struct resp_request	 framing;
+	struct resp_request	*framing;	/* of input; NULL: between
+						 * two requests */
 	struct buf		 input;		/* not yet a whole request */
 	struct req_list		 reqs;		/* unanswered, in order */
 	struct req		*next;		/* first WAITING of reqs */
@@ -68,16 +72,13 @@ struct client {
 	struct pool_link	*link;
 	struct pool_link	*choked;	/* a link that it does not let
 						 * be read, or NULL */
-	bool			 unblocked;	/* Redis will close the link,
-						 * nothing behind ran */
 	unsigned		 failing;	/* FAILING_OVERs that lack
 						 * their FAILED_OVER */
-	enum side		 retry_side;	/* not asked before retry_at */
 	struct mono		 retry_at;
 	struct hold_waiter	 waiter;
 	struct loop_task	 pump;
-	struct loop_task	 settle;	/* queued: requests came back */
-	struct loop_task	 bury;
+	struct loop_task	 settle;	/* queued: requests came
+						 * back; or to free it */
 };
 
 /* client.c */

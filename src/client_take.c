@@ -1,5 +1,6 @@
 #include "client_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
@@ -192,9 +193,9 @@ client_on_hold(void *arg)
  * from now on; returns the bytes used, 0 if it is to be gathered.
  */
 static size_t
-client_begin_large(struct client *c, const char *p, size_t n)
+client_begin_large(struct client *c, struct resp_request *f, const char *p,
+    size_t n)
 {
-	struct resp_request *f = &c->framing;
 	const struct cmd *cmd;
 	struct req *r;
 
@@ -241,14 +242,15 @@ client_pass_whole(struct client *c, const struct cmd *cmd, const char *p,
 }
 
 static size_t
-client_pass_on(struct client *c, const char *p, size_t n)
+client_pass_on(struct client *c, struct resp_request *f, const char *p,
+    size_t n)
 {
 	long long used;
 	bool done;
 
 	if (client_jammed(c))
 		return 0;
-	used = resp_request_rest(&c->framing, p, n, &done);
+	used = resp_request_rest(f, p, n, &done);
 	if (used == RESP_BAD) {
 		stats.protocol_errors++;
 		client_end(c, "a large request is broken RESP");
@@ -291,10 +293,9 @@ client_take_inline(struct client *c, const char *p, size_t len)
 
 /* One whole multibulk at p, of len bytes; returns how many were used. */
 static size_t
-client_take(struct client *c, struct client_run *run, const char *p,
-    size_t len, size_t n)
+client_take(struct client *c, struct client_run *run,
+    const struct resp_request *f, const char *p, size_t len, size_t n)
 {
-	const struct resp_request *f = &c->framing;
 	const struct cmd *cmd = client_cmd(f, p);
 	size_t used;
 
@@ -332,10 +333,10 @@ client_takes(const struct client *c)
  * many bytes are used up.
  */
 static size_t
-client_eat(struct client *c, const char *p, size_t n)
+client_eat_by(struct client *c, struct resp_request *f, const char *p,
+    size_t n)
 {
 	struct client_run run = { .n = 0 };
-	struct resp_request *f = &c->framing;
 	size_t used = 0, passed;
 	long long len;
 
@@ -345,8 +346,8 @@ client_eat(struct client *c, const char *p, size_t n)
 		if (len == RESP_MORE) {
 			client_run_end(c, &run);
 			passed = c->large == CLIENT_SMALL ?
-			    client_begin_large(c, p + used, n - used) :
-			    client_pass_on(c, p + used, n - used);
+			    client_begin_large(c, f, p + used, n - used) :
+			    client_pass_on(c, f, p + used, n - used);
 			if (passed == 0)
 				break;
 			used += passed;
@@ -360,8 +361,8 @@ client_eat(struct client *c, const char *p, size_t n)
 			return n;
 		}
 		if (f->argc > 0 && !f->is_inline)
-			used += client_take(c, &run, p + used, (size_t)len,
-			    n - used);
+			used += client_take(c, &run, f, p + used,
+			    (size_t)len, n - used);
 		else {
 			client_run_end(c, &run);
 			if (f->argc > 0 && !client_take_inline(c, p + used,
@@ -373,6 +374,25 @@ client_eat(struct client *c, const char *p, size_t n)
 			client_account(c);
 	}
 	client_run_end(c, &run);
+	return used;
+}
+
+/* The same; where it stands in a request is kept only inside of one. */
+static size_t
+client_eat(struct client *c, const char *p, size_t n)
+{
+	struct resp_request between = { 0 };
+	struct resp_request *f = c->framing != NULL ? c->framing : &between;
+	size_t used = client_eat_by(c, f, p, n);
+	bool inside = used < n || c->large != CLIENT_SMALL;
+
+	if (c->framing == NULL && inside) {
+		c->framing = xmalloc(sizeof(*c->framing));
+		*c->framing = between;
+	} else if (c->framing != NULL && !inside) {
+		free(c->framing);
+		c->framing = NULL;
+	}
 	return used;
 }
 

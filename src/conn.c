@@ -97,6 +97,23 @@ conn_resolve(const char *host, int port, struct conn_addr *a,
 	return true;
 }
 
+static void	conn_on_out(evutil_socket_t, short, void *);
+
+/* The socket takes no more, or takes it again. */
+static void
+conn_block(struct conn *c, bool blocked)
+{
+	if (c->blocked == blocked)
+		return;
+	c->blocked = blocked;
+	if (c->out == NULL)
+		c->out = event_new(loop_base(c->loop), c->fd,
+		    EV_WRITE | EV_PERSIST, conn_on_out, c);
+	if (c->out == NULL || (blocked ? event_add(c->out, NULL) :
+	    event_del(c->out)) == -1)
+		fatalx("conn: out of memory");
+}
+
 void
 conn_end(struct conn *c, int error)
 {
@@ -107,7 +124,7 @@ conn_end(struct conn *c, int error)
 		c->state = CONN_HALF;
 	} else {
 		c->state = CONN_ENDED;
-		event_del(&c->out);
+		conn_block(c, false);
 		loop_cancel(&c->flush);
 	}
 	c->ops->on_end(c->arg, error);
@@ -168,18 +185,14 @@ conn_put(struct conn *c, struct buf *b)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN) {
-			if (!c->blocked)
-				event_add(&c->out, NULL);
-			c->blocked = true;
+			conn_block(c, true);
 			return 0;
 		}
 		if (n == -1)
 			return errno;
 		buf_drain(b, (size_t)n);
 	}
-	if (c->blocked)
-		event_del(&c->out);
-	c->blocked = false;
+	conn_block(c, false);
 	conn_slim(b);
 	return 0;
 }
@@ -236,7 +249,7 @@ conn_on_connected(struct conn *c)
 	socklen_t len = sizeof(c->error);
 
 	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &c->error, &len);
-	event_del(&c->out);
+	conn_block(c, false);
 	if (c->error != 0) {
 		conn_end(c, c->error);
 		return;
@@ -273,8 +286,6 @@ conn_make(struct loop *l, int fd, enum conn_state state,
 	loop_task_init(&c->flush, conn_flush_cb, c);
 	event_assign(&c->in, loop_base(l), fd, EV_READ | EV_PERSIST,
 	    conn_on_in, c);
-	event_assign(&c->out, loop_base(l), fd, EV_WRITE | EV_PERSIST,
-	    conn_on_out, c);
 	if (fd != -1)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return c;
@@ -291,13 +302,7 @@ conn_accepted(struct loop *l, int fd, const struct conn_ops *ops, void *arg)
 	evutil_make_socket_nonblocking(fd);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
-		conn_addr_from(&c->peer, (struct sockaddr *)&sa, len);
-	len = sizeof(sa);
-	if (getsockname(fd, (struct sockaddr *)&sa, &len) == 0)
-		conn_addr_from(&c->local, (struct sockaddr *)&sa, len);
-	/* Who connects to a unix socket has no name: Redis shows the path. */
-	if (c->peer.sa.ss_family == AF_UNIX)
-		memcpy(c->peer.text, c->local.text, sizeof(c->peer.text));
+		conn_name_from(&c->peer, (struct sockaddr *)&sa, len);
 	event_add(&c->in, NULL);
 	return c;
 }
@@ -321,14 +326,14 @@ conn_connect(struct loop *l, const struct conn_addr *to,
 	fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
 	c = conn_make(l, fd, CONN_CONNECTING, ops, arg);
-	c->peer = *to;
+	conn_name_from(&c->peer, (const struct sockaddr *)&to->sa, to->len);
 	if (fd == -1 || (connect(fd, (const struct sockaddr *)&to->sa,
 	    to->len) == -1 && errno != EINPROGRESS)) {
 		c->error = errno;
 		loop_task_init(&c->flush, conn_failed_cb, c);
 		loop_defer(l, &c->flush);
 	} else
-		event_add(&c->out, NULL);
+		conn_block(c, true);
 	if (to->tls != NULL)
 		c->tls = conn_tls_new(c, tls_connect(to->tls));
 	return c;
@@ -351,7 +356,8 @@ conn_free(struct conn *c)
 		conn_proxy_free(c->proxy);
 	if (c->fd != -1) {
 		event_del(&c->in);
-		event_del(&c->out);
+		if (c->out != NULL)
+			event_free(c->out);
 		close(c->fd);
 	}
 	loop_cancel(&c->flush);
@@ -438,20 +444,44 @@ conn_fd(const struct conn *c)
 	return c->fd;
 }
 
-const struct conn_addr *
-conn_peer(const struct conn *c)
+void
+conn_name_from(struct conn_name *n, const struct sockaddr *sa, socklen_t len)
 {
-	return &c->peer;
-}
-
-const struct conn_addr *
-conn_from(const struct conn *c)
-{
-	return c->proxy != NULL ? conn_proxy_from(c->proxy) : &c->peer;
+	memset(n, 0, sizeof(*n));
+	/* Of a unix socket only that it is one. */
+	memcpy(&n->u, sa, sa->sa_family == AF_UNIX ? sizeof(sa->sa_family) :
+	    len < sizeof(n->u) ? len : sizeof(n->u));
 }
 
 const struct conn_addr *
 conn_local(const struct conn *c)
 {
-	return &c->local;
+	static _Thread_local struct conn_addr addr;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	memset(&sa, 0, sizeof(sa));
+	if (getsockname(c->fd, (struct sockaddr *)&sa, &len) == -1)
+		len = sizeof(sa.ss_family);
+	conn_addr_from(&addr, (struct sockaddr *)&sa, len);
+	return &addr;
+}
+
+/* Who connects to a unix socket has no name: Redis shows the path. */
+const struct conn_addr *
+conn_peer(const struct conn *c)
+{
+	static _Thread_local struct conn_addr addr;
+
+	if (c->peer.u.sa.sa_family == AF_UNIX)
+		addr = *conn_local(c);
+	else
+		conn_addr_from(&addr, &c->peer.u.sa, sizeof(c->peer.u));
+	return &addr;
+}
+
+const struct conn_addr *
+conn_from(const struct conn *c)
+{
+	return c->proxy != NULL ? conn_proxy_from(c->proxy) : conn_peer(c);
 }

@@ -100,7 +100,10 @@ void	conn_resume(struct conn *);
 bool	conn_paused(const struct conn *);
 
 int	conn_fd(const struct conn *);
-/* Who it is; and where its packets come from, which may be a proxy. */
+/*
+ * Who it is; and where its packets come from, which may be a proxy. Each is
+ * valid until the same thread asks for it the next time.
+ */
 const struct conn_addr	*conn_peer(const struct conn *);
 const struct conn_addr	*conn_from(const struct conn *);
 const struct conn_addr	*conn_local(const struct conn *);

@@ -19,6 +19,15 @@ enum conn_state {
 	CONN_ENDED
 };
 
+/* An address in little memory: there is one for each idle client. */
+struct conn_name {
+	union {
+		struct sockaddr		 sa;
+		struct sockaddr_in	 in;
+		struct sockaddr_in6	 in6;
+	}	 u;
+};
+
 struct conn {
 	struct loop		*loop;
 	const struct conn_ops	*ops;
@@ -26,18 +35,19 @@ struct conn {
 	int			 fd;
 	enum conn_state		 state;
 	struct event		 in;
-	struct event		 out;
+	struct event		*out;		/* made when it is needed */
 	bool			 blocked;	/* out is added: the socket
 						 * takes no more */
 	struct loop_task	 flush;
 	struct buf		 output;	/* not yet encrypted */
 	uint64_t		 sent;
 	int			 error;		/* of a connect that failed */
-	struct conn_addr	 peer;
-	struct conn_addr	 local;
+	struct conn_name	 peer;
 	struct conn_tls		*tls;		/* NULL: none */
 	struct conn_proxy	*proxy;		/* NULL: none */
 };
+
+void	conn_name_from(struct conn_name *, const struct sockaddr *, socklen_t);
 
 /* Tells on_end(), once; see there. */
 void	conn_end(struct conn *, int error);

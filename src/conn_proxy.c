@@ -23,7 +23,7 @@ conn_proxy_done(struct conn *c)
 	socklen_t len;
 
 	if (proxy2_source(buf_data(header), &sa, &len))
-		conn_addr_from(&c->peer, (struct sockaddr *)&sa, len);
+		conn_name_from(&c->peer, (struct sockaddr *)&sa, len);
 	buf_free(header);
 	conn_begin(c);
 }
@@ -52,7 +52,7 @@ conn_proxy_read(struct conn *c)
 		return;
 	}
 	log_info("conn: %s is refused: it sends no header of the PROXY "
-	    "protocol, version 2 (proxy-protocol)", c->peer.text);
+	    "protocol, version 2 (proxy-protocol)", conn_peer(c)->text);
 	conn_end(c, EPROTO);
 }
 
@@ -75,7 +75,7 @@ void
 conn_expect_proxy(struct conn *c)
 {
 	c->proxy = xcalloc(1, sizeof(*c->proxy));
-	c->proxy->from = c->peer;
+	c->proxy->from = *conn_peer(c);
 	c->state = CONN_PROXIED;
 	conn_arm(c, EV_READ, conn_proxy_on_in);
 }

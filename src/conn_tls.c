@@ -111,13 +111,14 @@ conn_tls_fail(struct conn *c)
 	tls_why(t->ssl, ERR_get_error(), why, sizeof(why));
 	ERR_clear_error();
 	if (SSL_is_server(t->ssl) && !SSL_is_init_finished(t->ssl))
-		log_info("tls: %s is refused: %s", c->peer.text, why);
+		log_info("tls: %s is refused: %s", conn_peer(c)->text, why);
 	else
-		log_debug("tls: connection with %s failed: %s", c->peer.text,
+		log_debug("tls: connection with %s failed: %s",
+		    conn_peer(c)->text,
 		    why);
 	/* OpenSSL's last word, which tells the other end why. */
 	if (conn_put(c, &t->wire) != 0)
-		log_debug("tls: %s could not be told why", c->peer.text);
+		log_debug("tls: %s could not be told why", conn_peer(c)->text);
 	conn_end(c, EPROTO);
 }
 
@@ -291,7 +292,8 @@ conn_tls_free(struct conn *c)
 	    buf_len(&t->wire) == 0) {
 		SSL_shutdown(t->ssl);
 		if (conn_put(c, &t->wire) != 0)
-			log_debug("tls: %s was gone already", c->peer.text);
+			log_debug("tls: %s was gone already",
+			    conn_peer(c)->text);
 		ERR_clear_error();
 	}
 	loop_cancel(&t->again);

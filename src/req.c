@@ -13,7 +13,7 @@
  * Small ones come and go once a request: they are kept for the next. One
  * thread's are its own.
  */
-#define REQ_SMALL	(512 - sizeof(struct req) - 1)
+#define REQ_SMALL	(320 - sizeof(struct req) - 1)
 #define REQ_KEPT	1024
 
 static _Thread_local struct {

@@ -29,7 +29,10 @@ resp_number(const char *p, size_t len, long long *out)
 static long long
 resp_bad(struct resp_request *f, const char *what)
 {
-	snprintf(f->error, sizeof(f->error), "Protocol error: %s", what);
+	static _Thread_local char text[64];
+
+	snprintf(text, sizeof(text), "Protocol error: %s", what);
+	f->error = text;
 	return RESP_BAD;
 }
 

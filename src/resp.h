@@ -49,8 +49,9 @@ struct resp_request {
 	size_t		 name_len;
 	size_t		 sub_off;	/* argument 1, when argc > 1 */
 	size_t		 sub_len;
-	char		 error[64];	/* after RESP_BAD: "Protocol error: ..."
-					 * without "-ERR " and line end */
+	const char	*error;	/* after RESP_BAD, until the thread's next:
+				 * "Protocol error: ..." without "-ERR " and
+				 * line end */
 };
 
 /*

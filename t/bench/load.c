@@ -5,10 +5,11 @@
  *	load PORT get|set|connect|idle CLIENTS PIPELINE BYTES SECONDS [RATE]
  *
  * get and set keep PIPELINE requests of BYTES values under way per client.
- * connect makes a connection for each GET. idle asks once per client, and
- * stays connected until its standard input ends. With a RATE (requests a second,
- * all clients together) each client asks when it is its time, and the
- * latency counts from then, so that a stall is not hidden. Prints one line:
+ * connect makes a connection for each GET. idle asks once per client, one
+ * after the other, and stays connected until its standard input ends. With a
+ * RATE (requests a second, all clients together) each client asks when it is
+ * its time, and the latency counts from then, so that a stall is not hidden.
+ * Prints one line:
  * requests, seconds, p50 and p99 in microseconds (0 without a rate).
  */
 #include <arpa/inet.h>
@@ -43,6 +44,7 @@ static size_t			 load_reply;	/* bytes of its replies */
 static unsigned long		 load_pipeline;
 static enum { LOAD_STAY, LOAD_CONNECT, LOAD_IDLE } load_mode;
 static int			 load_epoll;
+static struct load_client	*load_end;	/* of all clients */
 static uint64_t			 load_done;
 static uint32_t			*load_sample;	/* us */
 static size_t			 load_samples;
@@ -147,8 +149,14 @@ load_answered(struct load_client *c, int64_t gap)
 		c->due += gap;
 		return;
 	}
-	if (load_mode == LOAD_IDLE)
+	if (load_mode == LOAD_IDLE) {
+		/* One after the other: the last of them ends it. */
+		if (++c < load_end) {
+			load_open(c);
+			load_send(c);
+		}
 		return;
+	}
 	if (load_mode == LOAD_CONNECT) {
 		close(c->fd);
 		load_open(c);
@@ -211,7 +219,8 @@ load_run(struct load_client *c, unsigned long n, double seconds, int64_t gap)
 	unsigned long i;
 	int k, got;
 
-	for (i = 0; i < n; i++) {
+	load_end = c + n;
+	for (i = 0; i < (load_mode == LOAD_IDLE ? 1 : n); i++) {
 		c[i].due = begin + gap * (int64_t)i / (int64_t)n;
 		load_open(&c[i]);
 		if (gap == 0)
