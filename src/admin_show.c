@@ -12,6 +12,9 @@
 #include "admin_priv.h"
 #include "stats.h"
 
+/* A certificate that expires sooner is a note of STATUS. */
+#define ADMIN_TLS_DAYS	14
+
 static const char *
 admin_yes(bool b)
 {
@@ -103,12 +106,16 @@ admin_info_holdover(const struct admin_env *e, const struct control_view *v,
     struct buf *out)
 {
 	const struct conf *f = v->conf;
+	int days;
 
-	(void)e;
 	buf_addf(out, "version:%s\r\nprocess_id:%ld\r\ncluster:%s\r\n"
 	    "node:%s\r\nstandalone:%s\r\n", HOLDOVER_VERSION, (long)getpid(),
 	    f->cluster != NULL ? f->cluster : "",
 	    f->node != NULL ? f->node : "", admin_yes(v->standalone));
+	buf_addf(out, "tls_certificate_days:");
+	if (tls_days_left(e->tls, &days))
+		buf_addf(out, "%d", days);
+	buf_addf(out, "\r\n");
 }
 
 static void
@@ -319,6 +326,24 @@ admin_status_needs(const struct control_view *v, struct buf *out)
 		    vrrp_state_name(v->vrrp->said));
 }
 
+static void
+admin_status_tls(const struct admin_env *e, const struct control_view *v,
+    struct buf *out)
+{
+	enum side s;
+	int days;
+
+	for (s = SIDE_A; s <= SIDE_B; s++)
+		if (v->redis[s] != NULL && *redis_distrust(v->redis[s]) != '\0')
+			buf_addf(out, "note           TLS with %s failed: %s\n",
+			    redis_addr(v->redis[s])->text,
+			    redis_distrust(v->redis[s]));
+	if (tls_days_left(e->tls, &days) && days < ADMIN_TLS_DAYS)
+		buf_addf(out, "note           the certificate in "
+		    "tls-cert-file %s: replace the file and RELOAD\n",
+		    days < 0 ? "has expired" : "expires within two weeks");
+}
+
 void
 admin_text_status(const struct admin_env *e, struct buf *out)
 {
@@ -346,6 +371,7 @@ admin_text_status(const struct admin_env *e, struct buf *out)
 	if (*settings_waiting(e->settings) != '\0')
 		buf_addf(out, "note           changed in the file, needs a "
 		    "restart: %s\n", settings_waiting(e->settings));
+	admin_status_tls(e, &v, out);
 	if (!v.standalone)
 		admin_status_needs(&v, out);
 }

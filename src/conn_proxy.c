@@ -9,6 +9,7 @@
 #include "conn_priv.h"
 #include "log.h"
 #include "proxy2.h"
+#include "stats.h"
 
 struct conn_proxy {
 	struct conn_addr	 from;		/* who sent the header */
@@ -51,6 +52,7 @@ conn_proxy_read(struct conn *c)
 		conn_proxy_done(c);
 		return;
 	}
+	STATS_ADD(clients_unproxied, 1);
 	log_info("conn: %s is refused: it sends no header of the PROXY "
 	    "protocol, version 2 (proxy-protocol)", conn_peer(c)->text);
 	conn_end(c, EPROTO);

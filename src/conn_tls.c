@@ -14,6 +14,7 @@
 
 #include "conn_priv.h"
 #include "log.h"
+#include "stats.h"
 #include "tls.h"
 
 /* The most that a record holds (RFC 8446, 5.1). */
@@ -110,16 +111,26 @@ conn_tls_fail(struct conn *c)
 
 	tls_why(t->ssl, ERR_get_error(), why, sizeof(why));
 	ERR_clear_error();
-	if (SSL_is_server(t->ssl) && !SSL_is_init_finished(t->ssl))
+	if (SSL_is_server(t->ssl) && !SSL_is_init_finished(t->ssl)) {
+		STATS_ADD(tls_refused, 1);
 		log_info("tls: %s is refused: %s", conn_peer(c)->text, why);
-	else
+	} else
 		log_debug("tls: connection with %s failed: %s",
-		    conn_peer(c)->text,
-		    why);
+		    conn_peer(c)->text, why);
 	/* OpenSSL's last word, which tells the other end why. */
 	if (conn_put(c, &t->wire) != 0)
 		log_debug("tls: %s could not be told why", conn_peer(c)->text);
 	conn_end(c, EPROTO);
+}
+
+static void
+conn_tls_count(const SSL *ssl)
+{
+	if (!SSL_is_server(ssl))
+		return;
+	STATS_ADD(tls_accepted, 1);
+	if (SSL_session_reused(ssl))
+		STATS_ADD(tls_resumed, 1);
 }
 
 /* False: it is not done, or has failed. */
@@ -129,9 +140,10 @@ conn_tls_shake(struct conn *c)
 	SSL *ssl = c->tls->ssl;
 	int rc = SSL_do_handshake(ssl);
 
-	if (rc == 1)
+	if (rc == 1) {
+		conn_tls_count(ssl);
 		conn_opened(c);
-	else if (SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ)
+	} else if (SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ)
 		conn_tls_fail(c);
 	return rc == 1;
 }

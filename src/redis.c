@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ struct redis {
 	redis_changed_fn	*changed;
 	void			*arg;
 	enum redis_link		 link;
+	char			 distrust[256];
 	struct bufferevent	*bev;		/* NULL: not even connecting */
 	bool			 connected;
 	redisReader		*reader;
@@ -111,11 +113,12 @@ redis_lost(struct redis *r, int error)
 
 /* It lives, but it is not whom it should be, or thinks so of us. */
 static void
-redis_distrust(struct redis *r, const char *why)
+redis_on_distrust(struct redis *r, const char *why)
 {
-	if (r->link != REDIS_UNTRUSTED)
+	if (r->link != REDIS_UNTRUSTED || strcmp(r->distrust, why) != 0)
 		log_warnx("%s: TLS with %s failed: %s", r->opts.label,
 		    r->opts.addr.text, why);
+	snprintf(r->distrust, sizeof(r->distrust), "%s", why);
 	redis_disconnect(r);
 	redis_set_link(r, REDIS_UNTRUSTED);
 	redis_fail_waits(r);
@@ -345,13 +348,13 @@ redis_on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct redis *r = arg;
 	int error = errno;
-	char why[512];
+	char why[sizeof(r->distrust)];
 
 	if (what & BEV_EVENT_CONNECTED)
 		redis_on_connected(r);
 	else if ((what & BEV_EVENT_ERROR) &&
 	    tls_bufferevent_why(bev, why, sizeof(why)))
-		redis_distrust(r, why);
+		redis_on_distrust(r, why);
 	else if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
 		redis_lost(r, what & BEV_EVENT_EOF ? 0 : error);
 }
@@ -445,6 +448,12 @@ enum redis_link
 redis_link(const struct redis *r)
 {
 	return r->link;
+}
+
+const char *
+redis_distrust(const struct redis *r)
+{
+	return r->link == REDIS_UNTRUSTED ? r->distrust : "";
 }
 
 const struct info *

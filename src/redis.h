@@ -58,6 +58,9 @@ unsigned	 redis_connection(const struct redis *);
 bool		 redis_is_current(const struct redis *);
 const struct conn_addr	*redis_addr(const struct redis *);
 
+/* What is wrong with TLS to it while it is REDIS_UNTRUSTED; else "". */
+const char	*redis_distrust(const struct redis *);
+
 /* CLIENT SETNAME now, and after each reconnect. */
 void	redis_set_name(struct redis *, const char *);
 

@@ -408,6 +408,23 @@ tls_check_dates(SSL_CTX *ctx, const struct conf *f, char *why,
 	return false;
 }
 
+bool
+tls_days_left(struct tls *t, int *days)
+{
+	const X509 *cert = NULL;
+	int i, seconds;
+	bool ok;
+
+	pthread_mutex_lock(&t->lock);
+	for (i = 0; i < TLS_CONTEXTS && cert == NULL; i++)
+		if (t->ctx[i] != NULL)
+			cert = SSL_CTX_get0_certificate(t->ctx[i]);
+	ok = cert != NULL && ASN1_TIME_diff(days, &seconds, NULL,
+	    X509_get0_notAfter(cert)) == 1;
+	pthread_mutex_unlock(&t->lock);
+	return ok;
+}
+
 static void
 tls_drop(SSL_CTX **ctx)
 {

@@ -36,6 +36,9 @@ void		 tls_free(struct tls *);
 bool	tls_load(struct tls *, const struct conf *, char *why,
 	    size_t whysize) MUST_CHECK;
 
+/* How long one's own certificate is still valid; false: there is none. */
+bool	tls_days_left(struct tls *, int *days) MUST_CHECK;
+
 /* A new session, ready for the handshake. Never NULL. */
 SSL	*tls_accept(struct tls *, enum tls_from);
 

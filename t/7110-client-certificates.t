@@ -49,9 +49,19 @@ for my $auth (qw(yes optional no)) {
 			like($said, $why{$who}, 'the log says why');
 		}
 	}
+	my $i = $proxy->info;
+	is($i->{tls_refused}, 2 * @{$refused{$auth}}, 'who was refused');
+	is($i->{tls_accepted}, 8, 'and who was not is counted')
+	    if $auth eq 'no';
 	is($proxy->connect_plain->command('PING'), 'PONG', 'the plain port');
 	$proxy->child->stop;
 }
+
+# By IPv6.
+my $six = T::Proxy->new(redis => $redis, tls => $server,
+    conf => "bind ::1\nport 0")->open;
+is(T::Resp->new($six->tls_port, host => '::1', tls => [$server->args])
+    ->command('PING'), 'PONG', 'IPv6, and no plain port');
 
 # What does not speak TLS, or not well, harms nobody.
 my $proxy = T::Proxy->new(redis => $redis, tls => $server)->open;

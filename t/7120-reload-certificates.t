@@ -33,6 +33,15 @@ sub connects { eval { works($proxy->connect_tls($_[0]->args)) } }
 
 my $old = $proxy->connect_tls;
 ok(works($old), 'a client by the first certificate');
+like($proxy->info->{tls_certificate_days}, qr/^(19|20)$/, 'it has 20 days');
+unlike($admin->command('STATUS'), qr/certificate/, 'which is enough');
+my $short = $ca->sign(days => 5);
+is($admin->command('CONFIG', 'SET', 'tls-cert-file', $short->cert,
+    'tls-key-file', $short->key), 'OK', 'one for 5 days');
+like($admin->command('STATUS'), qr/^note .*tls-cert-file expires within two/m,
+    'is not');
+is($admin->command('CONFIG', 'SET', 'tls-cert-file', $cert->cert,
+    'tls-key-file', $cert->key), 'OK', 'the first again');
 
 # ---- what is refused ----
 
@@ -118,6 +127,8 @@ $proxy->start->open;
 like($proxy->log, qr/warning: tls: the certificate in .* has expired on/,
     'at the start there is a warning');
 is($proxy->connect_plain->command('PING'), 'PONG', 'and clients are served');
+like($proxy->admin('STATUS'), qr/^note .*tls-cert-file has expired/m,
+    'STATUS says it too');
 $proxy->child->stop;
 with('tls-cert-file' => '/no/such.pem');
 for my $check ('--check', ()) {

@@ -54,6 +54,7 @@ for my $version (qw(1_2 1_3)) {
 	like(s_client($talk, "-ign_eof -tls$version -sess_in $session"),
 	    qr/\nNew, TLS.*\+OK\r\n\$1\r\nv/s, 'but not across a reload');
 }
+is($proxy->info->{tls_resumed}, 2, 'it is counted');
 my $text = s_client('', '-tls1_2 -reconnect');
 is(scalar(() = $text =~ /^Reused, TLSv1\.2/mg), 5, 'openssl -reconnect');
 

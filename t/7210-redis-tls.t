@@ -58,6 +58,8 @@ for my $how (sort keys %why) {
 	like($said, $why{$how}, "the log says that it is $how");
 	is(() = substr($proxy->log, $from) =~ /TLS with \S+ failed/g, 1,
 	    'once');
+	like($admin->command('STATUS'), qr/^note .*TLS with .*$why{$how}/m,
+	    'and so does STATUS');
 	my $waiting = $proxy->connect;
 	$waiting->send('AUTH', 'sesame')->send('INCR', 'n');
 	ok(!$waiting->readable(0.3), 'a command waits');

@@ -77,6 +77,7 @@ for (['a request', "PING\r\n"], ['another one', T::Resp::encode('PING')],
 }
 $c = $proxy->connect_plain;
 $c->raw(substr $tcp4, 0, 20)->close;
+is($proxy->info->{clients_unproxied}, 6, 'they are counted');
 is(T::Resp->new($path)->raw($tcp4)->command('PING'), 'PONG',
     'half a header harms nobody');
 

@@ -32,7 +32,7 @@ sub ca {
 }
 
 # A certificate of it. Options: name, san (as openssl has it), expired => 1,
-# bits => for an RSA key of so many.
+# days (it is valid for), bits => for an RSA key of so many.
 sub sign {
 	my ($ca, %opt) = @_;
 	my $name = $opt{name} // 'cert' . ++$count;
@@ -62,7 +62,7 @@ EOT
 	    $ca->cert, '-keyfile', $ca->key, '-in', "$c->{stem}.csr", '-out',
 	    $c->cert, '-extfile', $ext, $opt{expired} ? ('-startdate',
 	    '20200101000000Z', '-enddate', '20200201000000Z') :
-	    ('-days', 20));
+	    ('-days', $opt{days} // 20));
 	return $c;
 }
 
