@@ -24,7 +24,7 @@
 
 /* What waits is charged to hold; a client that has too much is not read. */
 void
-client_account(struct client *c)
+client_account_anew(struct client *c)
 {
 	size_t held = c->waiter.waiting ? c->cost + buf_len(&c->input) : 0;
 	size_t limit = c->waiter.waiting ? CLIENT_AHEAD_HELD : CLIENT_AHEAD;

@@ -21,6 +21,9 @@
 #define CLIENT_LARGE		(32 * 1024)
 #define CLIENT_HEAVY		32
 
+/* Up to here nobody asks whether it is too much. */
+#define CLIENT_CHEAP		(32 * 1024)
+
 /* Nothing more is sent for a client that has so much to read. */
 #define CLIENT_UNREAD		(256 * 1024)
 
@@ -82,7 +85,7 @@ struct client {
 };
 
 /* client.c */
-void	client_account(struct client *);
+void	client_account_anew(struct client *);
 void	client_cut(struct client *, const char *what);
 void	client_check_left(struct client *);
 void	client_leave(struct client *);
@@ -121,5 +124,14 @@ void	client_answer_not_run(struct req *r, const char *error);
 /* For client_pool_ops. */
 void	client_on_back(void *client, struct req *, bool maybe_ran);
 void	client_on_lost(void *client, enum side);
+
+/* What it holds, and so whether it is read, may have changed. */
+static inline void
+client_account(struct client *c)
+{
+	if (c->cost > CLIENT_CHEAP || c->charged > 0 || c->waiter.waiting ||
+	    c->large != CLIENT_SMALL || conn_paused(c->conn))
+		client_account_anew(c);
+}
 
 #endif

@@ -286,7 +286,7 @@ client_forget_user(struct client *c)
 static void
 client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 {
-	if (head->type != '-' || r->kind == REQ_RUN)
+	if (head->type != '-' || r->n > 1)
 		STATS_ADD(writes_acked, r->writes);
 	if (r->kind != REQ_ONE || (r->cmd->special == CMD_PLAIN && !r->in_tx &&
 	    (r->cmd->flags & (CMD_STICKY | CMD_PINS)) == 0))
@@ -361,7 +361,7 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 		r->refused |= backend_is_bounce(head);
 	if (done) {
 		c->in_flight--;
-		if (r->kind == REQ_ONE && n > CLIENT_LARGE)
+		if (r->n == 1 && n > CLIENT_LARGE)
 			c->heavy = CLIENT_HEAVY;
 		else if (c->heavy > 0)
 			c->heavy--;

@@ -11,7 +11,6 @@ struct client_run {
 	const char		*p;
 	size_t			 len;
 	const struct cmd	*first;
-	long long		 argc;		/* of the first */
 	unsigned		 n;
 	unsigned		 writes;
 	bool			 keyed;
@@ -61,26 +60,21 @@ client_run_end(struct client *c, struct client_run *run)
 
 	if (run->n == 0)
 		return;
-	if (run->n == 1)
-		r = req_new(run->first, REQ_CLIENT, run->argc, run->p,
-		    run->len);
-	else
-		r = req_several(REQ_RUN, run->first, run->writes > 0 ?
-		    CMD_WRITE : run->keyed ? CMD_READ : CMD_ANY, run->n,
-		    run->writes, run->p, run->len);
+	r = req_several(REQ_RUN, run->first, run->writes > 0 ? CMD_WRITE :
+	    run->keyed ? CMD_READ : CMD_ANY, run->n, run->writes, run->p,
+	    run->len);
 	run->n = 0;
 	client_append(c, r);
 }
 
 static void
 client_run_add(struct client_run *run, const struct cmd *cmd, const char *p,
-    size_t len, long long argc)
+    size_t len)
 {
 	if (run->n++ == 0) {
 		run->p = p;
 		run->len = 0;
 		run->first = cmd;
-		run->argc = argc;
 		run->writes = 0;
 		run->keyed = false;
 	}
@@ -301,7 +295,7 @@ client_take(struct client *c, struct client_run *run,
 
 	if (c->state == CLIENT_OPEN && len <= CLIENT_LARGE &&
 	    client_is_plain(c, cmd)) {
-		client_run_add(run, cmd, p, len, f->argc);
+		client_run_add(run, cmd, p, len);
 		if (run->len > CLIENT_LARGE)
 			client_run_end(c, run);
 		return len;

@@ -45,10 +45,12 @@ struct pool_user {
 	struct session		 key;	/* only what session_copy_key() does */
 	size_t			 refs;	/* clients and links */
 	struct pool_link	*shared[2];	/* in use now, or NULL */
+	LIST_HEAD(, pool_link)	 spare[2];	/* by side */
 };
 
 struct pool_link {
 	TAILQ_ENTRY(pool_link)	 of_pool;
+	LIST_ENTRY(pool_link)	 of_spare;
 	struct pool_user	*user;
 	struct backend		*backend;
 	void			*owner;		/* of an OWN one */
@@ -105,6 +107,8 @@ pool_user_find(struct pool *p, enum pool_kind kind, const struct session *s)
 	u->pool = p;
 	u->kind = kind;
 	u->refs = 1;
+	LIST_INIT(&u->spare[SIDE_A]);
+	LIST_INIT(&u->spare[SIDE_B]);
 	session_init(&u->key);
 	session_copy_key(&u->key, s);
 	LIST_INSERT_HEAD(&p->users[h], u, of_bucket);
@@ -160,10 +164,14 @@ pool_set_role(struct pool_link *l, enum pool_role role)
 {
 	if (l->role == POOL_SHARED && l->user->shared[l->side] == l)
 		l->user->shared[l->side] = NULL;
+	if (l->role == POOL_SPARE)
+		LIST_REMOVE(l, of_spare);
 	pool_count(l, -1);
 	l->role = role;
 	l->idle = 0;
 	pool_count(l, 1);
+	if (role == POOL_SPARE)
+		LIST_INSERT_HEAD(&l->user->spare[l->side], l, of_spare);
 }
 
 static void
@@ -389,15 +397,12 @@ pool_link_new(struct pool_user *u, enum side side, enum pool_role role)
 static struct pool_link *
 pool_link_get(struct pool_user *u, enum side side, enum pool_role role)
 {
-	struct pool_link *l;
+	struct pool_link *l = LIST_FIRST(&u->spare[side]);
 
-	if (u->pool->spare > 0 && u->kind == POOL_WORK)
-		TAILQ_FOREACH(l, &u->pool->links, of_pool)
-			if (l->role == POOL_SPARE && l->user == u &&
-			    l->side == side) {
-				pool_set_role(l, role);
-				return l;
-			}
+	if (l != NULL) {
+		pool_set_role(l, role);
+		return l;
+	}
 	return pool_link_new(u, side, role);
 }
 

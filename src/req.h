@@ -3,8 +3,9 @@
  * how far it got. It is one request, or several that travel together and
  * take as many replies:
  *
- *   ONE   a single request
- *   RUN   plain requests that came one behind another; it can be split
+ *   RUN   plain requests that came one behind another (often just one); it
+ *         can be split into ONEs
+ *   ONE   any other request
  *   TX    MULTI ... EXEC that came in one piece; it stays one
  *
  *   WAITING --sent--> SENT --answered--> gone

@@ -157,7 +157,6 @@ session_on_reset(struct session *s)
 	s->proto = 2;
 	s->db = 0;
 	s->sticky = false;
-	s->pinned = false;
 	s->told = SESSION_UNTOLD;
 }
 
