@@ -297,6 +297,8 @@ client_new(struct client_env *env, int fd, unsigned how, uint64_t id,
 	if (how & CONN_TLS)
 		conn_start_tls(c->conn, tls_accept(env->tls,
 		    TLS_FROM_CLIENT));
+	if (client_is_leaving(c))
+		conn_pause(c->conn);
 	return c;
 }
 

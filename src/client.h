@@ -37,6 +37,8 @@ struct client_env {
 	int64_t			 hold_timeout;	/* ms */
 	bool			*denied;	/* by cmd_index() */
 	/* Numbers of the hold that is (near), or 0, and of the last's end. */
+	uint64_t		 leaving_seq;	/* a VIP is about to go, or 0 */
+	struct conn_addr	 leaving;
 	uint64_t		 hold_seq;
 	uint64_t		 end_seq;
 
@@ -84,6 +86,9 @@ void		 client_finish(struct client *);
  */
 void		 client_answer_later(struct client *, struct buf *,
 		    enum client_answer);
+
+/* Env's leaving has changed. */
+void		 client_on_leaving(struct client *);
 
 /*
  * Tells it what it has to know of env's hold, if it wants to be told (CLIENT

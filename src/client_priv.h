@@ -113,6 +113,9 @@ void	client_split(struct client *, struct req *);
 void	client_unchoke(struct client *);
 void	client_settle_bounced(struct client *);
 
+/* client_push.c */
+bool	client_is_leaving(const struct client *);
+
 /* client_back.c */
 void	client_unsend(struct client *, struct req *);
 void	client_retry(struct client *, enum side);

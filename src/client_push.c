@@ -7,6 +7,9 @@
 /* Libraries wait 10 s, whatever is said here. */
 #define CLIENT_PUSH_SECONDS	10
 
+/* More than a handover takes. */
+#define CLIENT_MOVING_SECONDS	2
+
 /* Nothing is pushed inside a reply, nor to one that is not in RESP3. */
 static bool
 client_may_push(const struct client *c)
@@ -48,6 +51,49 @@ client_push_end(struct client *c)
 	c->failing--;
 }
 
+/* Did it come by a VIP that is about to go? */
+bool
+client_is_leaving(const struct client *c)
+{
+	return c->env->leaving_seq != 0 &&
+	    conn_same_host(conn_local(c->conn), &c->env->leaving);
+}
+
+/* Is it told by MOVING? Libraries split host:port at the first colon. */
+static bool
+client_is_moving(const struct client *c)
+{
+	return client_is_leaving(c) && (c->session.told ==
+	    SESSION_TOLD_NO_ENDPOINT ||
+	    conn_local(c->conn)->sa.ss_family == AF_INET);
+}
+
+/* It finds the new holder where it found this one. */
+static void
+client_push_moving(struct client *c)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, ">4\r\n$6\r\nMOVING\r\n:%" PRIu64 "\r\n:%d\r\n",
+	    c->env->leaving_seq, CLIENT_MOVING_SECONDS);
+	if (c->session.told == SESSION_TOLD_NO_ENDPOINT)
+		resp_add_null(&b, 3);
+	else
+		resp_add_str(&b, conn_local(c->conn)->text);
+	client_push(c, &b);
+}
+
+void
+client_on_leaving(struct client *c)
+{
+	if (!client_is_leaving(c)) {
+		if (c->state == CLIENT_OPEN)
+			client_account(c);
+	} else if (c->session.told != SESSION_UNTOLD && client_is_moving(c) &&
+	    client_may_push(c))
+		client_push_moving(c);
+}
+
 /*
  * go-redis and node-redis count: what was said twice must end twice, or
  * their time-outs stay long for good.
@@ -62,6 +108,6 @@ client_tell(struct client *c, bool again)
 	else if (c->env->hold_seq == 0)
 		while (c->failing > 0)
 			client_push_end(c);
-	else if (c->failing == 0 || again)
+	else if ((c->failing == 0 || again) && !client_is_moving(c))
 		client_push_hold(c);
 }

@@ -373,6 +373,17 @@ clients_add(struct clients *cs, int fd, unsigned how, uint64_t id)
 	cs->ops.moved(client_facts(e->client).conn, true, cs->ops.arg);
 }
 
+void
+clients_leaving(struct clients *cs, const struct conn_addr *vip, uint64_t seq)
+{
+	struct clients_entry *e, *next;
+
+	cs->env.leaving = vip != NULL ? *vip : (struct conn_addr){ 0 };
+	cs->env.leaving_seq = vip != NULL ? seq : 0;
+	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
+		client_on_leaving(e->client);
+}
+
 /*
  * A reset and no FIN, which would be sent again and again: its answer goes to
  * the VIP's new holder.

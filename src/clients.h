@@ -54,6 +54,14 @@ void		 clients_add(struct clients *, int fd, unsigned how,
 		    uint64_t id);
 
 /*
+ * The VIP is about to leave, or with NULL stays after all: tells those who
+ * came by it, if they asked to be told. Who comes by it meanwhile is not read,
+ * and so takes the reset that follows for a connection that did not come off.
+ */
+void		 clients_leaving(struct clients *,
+		    const struct conn_addr *vip, uint64_t seq);
+
+/*
  * The VIP has left this machine: resets every client that came by it, with
  * the VIP as sender if the process may (CAP_NET_ADMIN), so that they notice
  * at once. Returns how many.

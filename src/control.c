@@ -474,6 +474,8 @@ control_look_vip(struct control *c)
 	if (c->vip.state != was)
 		log_info("vip: %s, was %s", vip_state_name(c->vip.state),
 		    vip_state_name(was));
+	if (c->vip.state != was && c->vip.state == VIP_DRAIN)
+		control_wish_drain(c);
 	if (c->vrrp != NULL)
 		vrrp_track(c->vrrp, c->vip.value);
 	if (vip_lets_go(&c->vip, &f))

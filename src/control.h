@@ -25,6 +25,8 @@ struct control;
 
 /* What the control plane needs of the data plane, without naming it. */
 struct control_ops {
+	/* A handover begins, or its end has come: the VIP may leave, or not. */
+	void	(*leaving)(bool, void *arg);
 	/* The VIP has left: say goodbye to those who came by it. */
 	void	(*let_go)(void *arg);
 	/* What waited since the gate closed, at all workers. */

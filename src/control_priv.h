@@ -150,6 +150,7 @@ void	control_count_switch(struct control *);
 /* control_wish.c */
 void	control_wish_message(struct control *, const struct msg *);
 void	control_wish_settled(struct control *, bool ok, const char *text);
+void	control_wish_drain(struct control *);	/* a handover: all is held */
 void	control_wish_vip(struct control *, enum vip_event);
 void	control_wish_expire(struct control *, struct mono now);
 void	control_vip_facts(const struct control *, struct vip_facts *);

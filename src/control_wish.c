@@ -119,9 +119,15 @@ control_wish_yield(struct control *c, struct control_wish *w)
 		return;
 	}
 	w->state = CONTROL_YIELDING;
+	c->ops.leaving(true, c->ops.arg);
+	control_poke(c);
+}
+
+void
+control_wish_drain(struct control *c)
+{
 	gate_pause(c->gate, GATE_HOLD_ALL,
 	    mono_add_ms(mono_now(), CONTROL_HANDOVER_MS));
-	control_poke(c);
 }
 
 void
@@ -129,6 +135,7 @@ control_wish_vip(struct control *c, enum vip_event e)
 {
 	struct control_wish *w = control_wish_in(c, CONTROL_YIELDING);
 
+	c->ops.leaving(false, c->ops.arg);
 	gate_pause(c->gate, GATE_OPEN, mono_now());
 	if (w != NULL)
 		control_wish_end(c, w, e == VIP_DONE, e == VIP_DONE ? "OK" :

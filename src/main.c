@@ -268,6 +268,14 @@ main_on_settings(struct conf *conf, void *arg)
 }
 
 static void
+main_on_leaving(bool leaving, void *arg)
+{
+	struct main *m = arg;
+
+	workers_leaving(m->workers, leaving ? &m->vip : NULL);
+}
+
+static void
 main_on_let_go(void *arg)
 {
 	struct main *m = arg;
@@ -375,7 +383,8 @@ main_listen(struct main *m, char *why, size_t whysize)
 static bool
 main_start(struct main *m, char *why, size_t whysize)
 {
-	struct control_ops ops = { .let_go = main_on_let_go,
+	struct control_ops ops = { .leaving = main_on_leaving,
+	    .let_go = main_on_let_go,
 	    .hold_report = main_hold_report, .arg = m };
 	struct admin_env env = { .loop = m->loop,
 	    .settings = m->settings, .gate = m->gate,

@@ -3,7 +3,11 @@
 /* A holder that cannot serve gives the VIP up after this long. */
 #define VIP_PATIENCE_MS		1000
 
-/* A handover waits this long for answers, then for the VIP to go. */
+/*
+ * A handover gives clients this long to hear of it and ask nothing more, then
+ * waits for answers, then for the VIP to go.
+ */
+#define VIP_WARN_MS		100
 #define VIP_DRAIN_MS		300
 #define VIP_YIELD_MS		1000
 
@@ -13,7 +17,7 @@
 const char *
 vip_state_name(enum vip_state s)
 {
-	static const char *const names[] = { "unfit", "fit", "drain",
+	static const char *const names[] = { "unfit", "fit", "warn", "drain",
 	    "yield" };
 
 	return names[s];
@@ -72,9 +76,9 @@ vip_value(const struct vip *v, const struct vip_facts *f)
 bool
 vip_hand_over(struct vip *v, const struct vip_facts *f)
 {
-	if (!f->holder || !f->peer_ready || v->state >= VIP_DRAIN)
+	if (!f->holder || !f->peer_ready || v->state >= VIP_WARN)
 		return false;
-	vip_set(v, VIP_DRAIN, f->now_ms);
+	vip_set(v, VIP_WARN, f->now_ms);
 	return true;
 }
 
@@ -95,6 +99,11 @@ vip_look(struct vip *v, const struct vip_facts *f)
 		v->unserved_ms = 0;
 	else if (v->unserved_ms == 0)
 		v->unserved_ms = f->now_ms;
+	if (v->state == VIP_WARN) {
+		if (lasted >= VIP_WARN_MS)
+			vip_set(v, VIP_DRAIN, f->now_ms);
+		return VIP_NOTHING;
+	}
 	if (v->state == VIP_DRAIN && (f->idle || lasted >= VIP_DRAIN_MS)) {
 		vip_set(v, VIP_YIELD, f->now_ms);
 		v->value = VIP_VALUE_FAULT;

@@ -3,7 +3,7 @@
  * it, and the handover of a VIP that it holds. Pure.
  *
  *   FIT <--> UNFIT        what the track_file says
- *   FIT --> DRAIN --> YIELD --> UNFIT or, in vain, FIT
+ *   FIT --> WARN --> DRAIN --> YIELD --> UNFIT or, in vain, FIT
  *
  * When the VIP leaves, those who came by it are stranded: they are let go once
  * the peer has it, so that they find somebody at once, or when it does not
@@ -26,6 +26,7 @@
 enum vip_state {
 	VIP_UNFIT,	/* the other node is the better holder */
 	VIP_FIT,
+	VIP_WARN,	/* handing over: clients that can be told are */
 	VIP_DRAIN,	/* handing over: all is held, answers are awaited */
 	VIP_YIELD	/* handing over: keepalived has been told */
 };

@@ -69,6 +69,11 @@ struct workers_message {
 		struct conf		*conf;
 		struct conn_addr	 vip;
 		struct {
+			struct conn_addr	 vip;
+			bool			 leaving;
+			uint64_t		 seq;
+		} leaving;
+		struct {
 			int			 fd;
 			unsigned		 how;
 			uint64_t		 id;
@@ -326,6 +331,32 @@ workers_listen(struct workers *ws, const struct conn_addr *a,
 	p->listener = listener_new(ws->home, a, workers_on_accept, p);
 	ws->ports += p->listener != NULL;
 	return p->listener != NULL;
+}
+
+static void
+worker_on_leaving(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+
+	clients_leaving(m->worker->clients, m->u.leaving.leaving ?
+	    &m->u.leaving.vip : NULL, m->u.leaving.seq);
+	free(m);
+}
+
+void
+workers_leaving(struct workers *ws, const struct conn_addr *vip)
+{
+	struct workers_message *m;
+	size_t i;
+
+	for (i = 0; i < ws->count; i++) {
+		m = workers_message(&ws->worker[i], worker_on_leaving);
+		m->u.leaving.leaving = vip != NULL;
+		m->u.leaving.seq = gate_number(ws->master);
+		if (vip != NULL)
+			m->u.leaving.vip = *vip;
+		loop_post(ws->worker[i].loop, &m->message);
+	}
 }
 
 static void

@@ -51,6 +51,10 @@ typedef void workers_watch_fn(const char *peer, bool came, void *arg);
 void		 workers_watch(struct workers *, const struct conn_addr *at,
 		    workers_watch_fn *, void *arg);
 
+/* See clients_leaving(). */
+void		 workers_leaving(struct workers *,
+		    const struct conn_addr *vip);
+
 /* See clients_farewell(); how many they were is logged. */
 void		 workers_farewell(struct workers *,
 		    const struct conn_addr *vip);

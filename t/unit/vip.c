@@ -126,17 +126,22 @@ test_handover(void)
 	at(1100);
 	ok(vip_hand_over(&v, &f), "a handover begins");
 	ok(!vip_hand_over(&v, &f), "a second one does not");
-	is_int(at(1150), VIP_NOTHING, "it waits for answers");
+	f.idle = true;
+	at(1199);
+	is_int(v.state, VIP_WARN, "clients are told first");
+	f.idle = false;
+	at(1200);
+	is_int(at(1250), VIP_NOTHING, "then it waits for answers");
 	ok(v.state == VIP_DRAIN && v.value == VIP_VALUE_FIT,
 	    "and keeps the VIP meanwhile");
 	f.idle = true;
-	is_int(at(1160), VIP_NOTHING, "when all is answered");
+	is_int(at(1260), VIP_NOTHING, "when all is answered");
 	ok(v.state == VIP_YIELD && v.value == VIP_VALUE_FAULT,
 	    "keepalived is told");
 	f.address = f.holder = false;
-	is_int(at(1170), VIP_NOTHING, "the VIP is gone from here");
+	is_int(at(1270), VIP_NOTHING, "the VIP is gone from here");
 	f.peer_holder = true;
-	is_int(at(1180), VIP_DONE, "and there at the peer: done");
+	is_int(at(1280), VIP_DONE, "and there at the peer: done");
 	is_int(v.value, VIP_VALUE_FIT, "this node is fit to take it back");
 }
 
@@ -147,13 +152,14 @@ test_handover_in_vain(void)
 	f.address = f.holder = f.serving = f.fresh = f.peer_ready = true;
 	at(1000);
 	ok(vip_hand_over(&v, &f), "requests are under way, without end");
-	at(1299);
+	at(1100);
+	at(1399);
 	is_int(v.state, VIP_DRAIN, "they have 300 ms");
-	at(1300);
+	at(1400);
 	is_int(v.state, VIP_YIELD, "then it goes on without them");
-	is_int(at(2299), VIP_NOTHING, "keepalived has a second");
-	is_int(at(2300), VIP_FAILED, "then the handover has failed");
-	at(2301);
+	is_int(at(2399), VIP_NOTHING, "keepalived has a second");
+	is_int(at(2400), VIP_FAILED, "then the handover has failed");
+	at(2401);
 	is_int(v.value, VIP_VALUE_FIT, "and all is as before");
 }
 
