@@ -227,6 +227,10 @@ conn_tls_on_in(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	loop_now(c->loop);
+	/* What is left unread is told again in the next turn. */
+	if (c->state == CONN_HANDSHAKE && SSL_is_server(c->tls->ssl) &&
+	    !loop_heavy(c->loop))
+		return;
 	if (what & EV_READ)
 		conn_tls_read(c);
 	else if (what & EV_CLOSED)

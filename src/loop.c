@@ -15,6 +15,7 @@ struct loop {
 	char			*scratch;	/* NULL: never asked for */
 	struct mono		 now;
 	bool			 turning; /* end is active, now is valid */
+	unsigned		 heavy;	/* what this turn has done of it */
 	struct loop_tasks	 tasks;
 	struct loop_tasks	 last;
 
@@ -62,6 +63,7 @@ loop_on_end(evutil_socket_t fd, short what, void *arg)
 		loop_run(&l->last);
 	} while (!TAILQ_EMPTY(&l->tasks));
 	l->turning = false;
+	l->heavy = 0;
 }
 
 /* ---- mail ---- */
@@ -187,6 +189,13 @@ loop_now(struct loop *l)
 {
 	loop_turn(l);
 	return l->now;
+}
+
+bool
+loop_heavy(struct loop *l)
+{
+	loop_turn(l);
+	return ++l->heavy <= LOOP_HEAVY;
 }
 
 void

@@ -43,6 +43,14 @@ char		*loop_scratch(struct loop *);
 /* The time, read once a turn. */
 struct mono	 loop_now(struct loop *);
 
+/*
+ * May something that takes a millisecond be done in this turn? True for the
+ * first few that ask; the others wait for a later turn, so that a crowd of
+ * them keeps nobody waiting.
+ */
+#define LOOP_HEAVY	2
+bool		 loop_heavy(struct loop *);
+
 void	loop_task_init(struct loop_task *, loop_fn *, void *arg);
 
 /*
