@@ -56,6 +56,7 @@ struct writer {
 	uint64_t	 n;		/* of the write under way */
 	int64_t		 counter;	/* last acknowledged INCR */
 	unsigned	 indoubt;	/* on this connection */
+	unsigned	 indoubt_marked;	/* of them, before the mark */
 	size_t		 out_len, out_off;
 	size_t		 in_len;
 	char		*out;
@@ -96,6 +97,7 @@ static struct {
 	uint64_t	 errors, cuts, timeouts, connects, connect_failures;
 	uint64_t	 connect_timeouts, backwards, marks;
 	unsigned	 indoubt_max;
+	unsigned	 indoubt_marked_max, indoubt_previous;
 	int64_t		 last_ack, longest_wait;
 	struct stretch	 longest, previous;
 	struct error_count error[ERRORS_MAX];
@@ -225,8 +227,12 @@ stats_error(struct writer *w, const char *line)
 	word[len] = '\0';
 
 	st.errors++;
-	if (strcmp(word, "INDOUBT") == 0 && ++w->indoubt > st.indoubt_max)
-		st.indoubt_max = w->indoubt;
+	if (strcmp(word, "INDOUBT") == 0) {
+		if (++w->indoubt > st.indoubt_max)
+			st.indoubt_max = w->indoubt;
+		if (w->indoubt - w->indoubt_marked > st.indoubt_marked_max)
+			st.indoubt_marked_max = w->indoubt - w->indoubt_marked;
+	}
 	for (i = 0; i < st.nerror; i++) {
 		if (strcmp(st.error[i].word, word) == 0) {
 			st.error[i].count++;
@@ -264,10 +270,16 @@ stats_ack(struct writer *w, int64_t now)
 }
 
 static void
-stats_mark(void)
+stats_mark(struct writer *ws, int count)
 {
+	int i;
+
 	st.marks++;
 	st.previous = st.longest;
+	st.indoubt_previous = st.indoubt_marked_max;
+	st.indoubt_marked_max = 0;
+	for (i = 0; i < count; i++)
+		ws[i].indoubt_marked = ws[i].indoubt;
 	memset(&st.longest, 0, sizeof(st.longest));
 	st.longest_wait = 0;
 	printf("mark %" PRIu64 " longest_us %" PRId64 "\n", st.marks,
@@ -291,6 +303,7 @@ stats_print(FILE *f)
 		fprintf(f, "error.%s %" PRIu64 "\n", st.error[i].word,
 		    st.error[i].count);
 	fprintf(f, "indoubt_max_per_connection %u\n", st.indoubt_max);
+	fprintf(f, "previous_indoubt_max %u\n", st.indoubt_previous);
 	fprintf(f, "cuts %" PRIu64 "\n", st.cuts);
 	fprintf(f, "timeouts %" PRIu64 "\n", st.timeouts);
 	fprintf(f, "connects %" PRIu64 "\n", st.connects);
@@ -370,7 +383,7 @@ writer_close(struct writer *w, int64_t due)
 	w->fd = -1;
 	w->state = WRITER_DOWN;
 	w->due = due;
-	w->indoubt = 0;
+	w->indoubt = w->indoubt_marked = 0;
 	w->in_len = w->out_len = w->out_off = 0;
 }
 
@@ -656,7 +669,7 @@ run(void)
 		if (mark_asked) {
 			mark_asked = 0;
 			stats_stretch(now);
-			stats_mark();
+			stats_mark(ws, count);
 			stats_write();
 		}
 		if (now >= tick) {

@@ -71,9 +71,10 @@ sub run
 	return $r;
 }
 
+# more: arguments for the writers
 sub begin
 {
-	my ($self, $megabytes) = @_;
+	my ($self, $megabytes, @more) = @_;
 	my $lab = $self->{lab};
 
 	$self->say('starting both nodes');
@@ -84,7 +85,7 @@ sub begin
 		$self->fill($megabytes);
 		$lab->wait_steady(60, together => 1);
 	}
-	$lab->start_writers;
+	$lab->start_writers(@more);
 	$lab->wait_writes;
 	return;
 }
