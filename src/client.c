@@ -164,9 +164,9 @@ client_check_left(struct client *c)
 	if (c->state != CLIENT_LEAVING || !TAILQ_EMPTY(&c->reqs) ||
 	    conn_pending(c->conn) > 0)
 		return;
-	while (n < CLIENT_DISCARD && recv(conn_fd(c->conn),
-	    loop_buffer(c->env->loop), LOOP_READ_SIZE,
-	    MSG_TRUNC | MSG_DONTWAIT) > 0)
+	while (n < CLIENT_DISCARD && !conn_at_end(c->conn) &&
+	    recv(conn_fd(c->conn), loop_buffer(c->env->loop),
+	    LOOP_READ_SIZE, MSG_TRUNC | MSG_DONTWAIT) > 0)
 		n += LOOP_READ_SIZE;
 	if (n > 0)
 		log_debug("client: %s, what it sent last is dropped",

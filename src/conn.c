@@ -164,8 +164,10 @@ conn_on_in(evutil_socket_t fd, short what, void *arg)
 	loop_now(c->loop);
 	if (what & EV_READ)
 		conn_read(c);
-	else if (what & EV_CLOSED)
+	else if (what & EV_CLOSED) {
+		c->unread = true;
 		conn_end(c, 0);
+	}
 }
 
 void
@@ -276,7 +278,6 @@ conn_make(struct loop *l, int fd, enum conn_state state,
     const struct conn_ops *ops, void *arg)
 {
 	struct conn *c = xcalloc(1, sizeof(*c));
-	int one = 1;
 
 	c->loop = l;
 	c->ops = ops;
@@ -286,8 +287,6 @@ conn_make(struct loop *l, int fd, enum conn_state state,
 	loop_task_init(&c->flush, conn_flush_cb, c);
 	event_assign(&c->in, loop_base(l), fd, EV_READ | EV_PERSIST,
 	    conn_on_in, c);
-	if (fd != -1)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return c;
 }
 
@@ -297,10 +296,7 @@ conn_accepted(struct loop *l, int fd, const struct conn_ops *ops, void *arg)
 	struct conn *c = conn_make(l, fd, CONN_UP, ops, arg);
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
-	int one = 1;
 
-	evutil_make_socket_nonblocking(fd);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
 		conn_name_from(&c->peer, (struct sockaddr *)&sa, len);
 	event_add(&c->in, NULL);
@@ -321,11 +317,12 @@ conn_connect(struct loop *l, const struct conn_addr *to,
     const struct conn_ops *ops, void *arg)
 {
 	struct conn *c;
-	int fd;
+	int fd, one = 1;
 
 	fd = socket(to->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
 	c = conn_make(l, fd, CONN_CONNECTING, ops, arg);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	conn_name_from(&c->peer, (const struct sockaddr *)&to->sa, to->len);
 	if (fd == -1 || (connect(fd, (const struct sockaddr *)&to->sa,
 	    to->len) == -1 && errno != EINPROGRESS)) {
@@ -430,6 +427,12 @@ conn_resume(struct conn *c)
 	conn_arm(c, EV_READ, event_get_callback(&c->in));
 	if (c->tls != NULL)
 		conn_tls_resume(c);
+}
+
+bool
+conn_at_end(const struct conn *c)
+{
+	return c->state == CONN_HALF && !c->unread;
 }
 
 bool

@@ -55,7 +55,10 @@ struct conn_ops {
 	void	(*on_end)(void *arg, int error);
 };
 
-/* Takes over a connected socket, which becomes non-blocking. */
+/*
+ * Takes over a connected socket, which is non-blocking and has what listener
+ * gives those that connect to it.
+ */
 struct conn	*conn_accepted(struct loop *, int fd, const struct conn_ops *,
 		    void *arg);
 
@@ -98,6 +101,9 @@ uint64_t conn_sent(const struct conn *);	/* bytes sent since the start */
 void	conn_pause(struct conn *);
 void	conn_resume(struct conn *);
 bool	conn_paused(const struct conn *);
+
+/* Has the other end closed its side, and all before that been read? */
+bool	conn_at_end(const struct conn *);
 
 int	conn_fd(const struct conn *);
 /*

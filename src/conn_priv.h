@@ -36,6 +36,7 @@ struct conn {
 	enum conn_state		 state;
 	struct event		 in;
 	struct event		*out;		/* made when it is needed */
+	bool			 unread;	/* it ended while paused */
 	bool			 blocked;	/* out is added: the socket
 						 * takes no more */
 	struct loop_task	 flush;

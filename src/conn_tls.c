@@ -233,8 +233,10 @@ conn_tls_on_in(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (what & EV_READ)
 		conn_tls_read(c);
-	else if (what & EV_CLOSED)
+	else if (what & EV_CLOSED) {
+		c->unread = true;
 		conn_end(c, 0);
+	}
 }
 
 void

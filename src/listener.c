@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -101,8 +102,11 @@ listener_set_options(int fd, const struct conn_addr *a)
 	    v6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
 	if (v6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	/* Clients' sockets inherit these, which saves two calls for each. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	/*
-	 * Clients' sockets inherit it. Without (for want of CAP_NET_ADMIN) the
+	 * And this. Without (for want of CAP_NET_ADMIN) the
 	 * kernel sends nothing from an address that it does not have, and an
 	 * idle client would never learn that the VIP has left.
 	 */

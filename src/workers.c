@@ -251,7 +251,8 @@ worker_on_moved(const struct conn *conn, bool came, void *arg)
 
 	if (!came)
 		atomic_fetch_sub(&w->load, 1);
-	if (!conn_same_host(conn_local(conn), &w->all->watched))
+	if (w->all->watched.len == 0 ||
+	    !conn_same_host(conn_local(conn), &w->all->watched))
 		return;
 	m = workers_message(w, workers_on_moved);
 	m->u.moved.came = came;
