@@ -6,10 +6,20 @@
 #include <string.h>
 
 #include "log.h"
+#include "pubsub.h"
 #include "stats.h"
 
 /* So many bytes are better sent than copied. */
 #define BACKEND_AT_ONCE	(16 * 1024)
+
+/*
+ * A longer message is not for a subscriber: as in Redis, whose
+ * client-output-buffer-limit for them is this by default.
+ */
+#define BACKEND_PUSH_MAX	(32 * 1024 * 1024)
+
+/* Its reply comes when all that SUBSCRIBE and the like say is there. */
+static const char backend_fence[] = "*2\r\n$4\r\nPING\r\n$8\r\nholdover\r\n";
 
 enum backend_mode { BACKEND_PAIRED, BACKEND_STREAM, BACKEND_LOST };
 
@@ -21,11 +31,12 @@ struct backend {
 	void				*arg;
 	struct conn			*conn;
 	enum backend_mode		 mode;
+	enum backend_ear		 ear;
 	struct req_list			 unanswered;
 	size_t				 keyed;	/* unanswered, not class ANY */
 	uint64_t			 queued; /* bytes ever given to conn */
 	struct resp_reply		 reply;
-	struct buf			 error;	/* an error reply under way */
+	struct buf			 gathered; /* see backend_gathers() */
 	struct buf			 cork;	/* to be sent at uncork */
 	bool				 corked;
 	/* read, but not to be released */
@@ -125,6 +136,77 @@ backend_replied(struct backend *b, struct req *r, unsigned replies,
 	b->ops->on_reply(b->arg, r, &b->reply, p, n, done);
 }
 
+static void backend_fail(struct backend *, int);
+
+/*
+ * Errors, and what is or may be a push, are handed on whole. It may be one
+ * in RESP2 where the client listens, or begins to.
+ */
+static bool
+backend_gathers(const struct backend *b)
+{
+	const struct req *r = TAILQ_FIRST(&b->unanswered);
+	char type = b->reply.type;
+
+	return type == '-' || type == '>' || (r != NULL && r->fenced) ||
+	    (type == '*' && b->ear == BACKEND_IN_BAND);
+}
+
+static bool
+backend_gather(struct backend *b, const char **p, size_t *n, bool whole)
+{
+	if (whole && buf_len(&b->gathered) == 0)
+		return true;
+	buf_add(&b->gathered, *p, *n);
+	*p = buf_data(&b->gathered);
+	*n = buf_len(&b->gathered);
+	if (!whole && *n > BACKEND_PUSH_MAX) {
+		log_warnx("backend: Redis at %s sent a message of more than "
+		    "%d bytes, its connection is closed",
+		    conn_peer(b->conn)->text, BACKEND_PUSH_MAX);
+		backend_fail(b, EMSGSIZE);
+	}
+	return whole;
+}
+
+/* Is it a push? Then it has been handed on. */
+static bool
+backend_push(struct backend *b, struct req *r, const char *p, size_t n)
+{
+	char type = b->reply.type;
+	enum pubsub_event e = PUBSUB_OTHER;
+	enum pubsub_kind kind;
+	struct resp_arg name;
+
+	if (type != '>' && type != '*')
+		return false;
+	e = pubsub_parse(p, n, &kind, &name);
+	if (type == '*' && (e == PUBSUB_OTHER ||
+	    (b->ear != BACKEND_IN_BAND && !r->fenced)))
+		return false;
+	if (r != NULL && r->fenced && (e == PUBSUB_ADDED ||
+	    e == PUBSUB_REMOVED))
+		r->answered = 1;
+	b->ops->on_push(b->arg, p, n);
+	return true;
+}
+
+/* It has confirmed at least one, or failed; what comes then ends it. */
+static void
+backend_replied_fenced(struct backend *b, struct req *r, const char *p,
+    size_t n)
+{
+	if (b->reply.type == '-' && r->answered == 0) {
+		r->answered = 1;
+		b->ops->on_reply(b->arg, r, &b->reply, p, n, false);
+		return;
+	}
+	b->reply.type = '+';
+	b->reply.first[0] = '\0';
+	r->answered = 1;
+	backend_replied(b, r, 1, p, 0);
+}
+
 /* Hands on a piece of the reply under way. */
 static void
 backend_deliver(struct backend *b, const char *p, size_t n, bool whole)
@@ -132,27 +214,29 @@ backend_deliver(struct backend *b, const char *p, size_t n, bool whole)
 	struct resp_reply *head = &b->reply;
 	struct req *r = TAILQ_FIRST(&b->unanswered);
 
-	if (head->type == '>') {
-		b->ops->on_push(b->arg, p, n);
+	if (!backend_gathers(b)) {
+		if (whole)
+			backend_replied(b, r, 1, p, n);
+		else
+			b->ops->on_reply(b->arg, r, head, p, n, false);
 		return;
 	}
-	if (head->type == '-' && (!whole || buf_len(&b->error) > 0)) {
-		buf_add(&b->error, p, n);
-		if (!whole)
-			return;
-		p = buf_data(&b->error);
-		n = buf_len(&b->error);
-	}
-	if (head->type == '-' && r->kind == REQ_RUN &&
+	if (!backend_gather(b, &p, &n, whole))
+		return;
+	if (head->type == '-' && r != NULL && r->kind == REQ_RUN &&
 	    r->from == REQ_CLIENT && backend_is_bounce(head)) {
 		backend_split(b, r);
 		r = TAILQ_FIRST(&b->unanswered);
 	}
-	if (whole)
-		backend_replied(b, r, 1, p, n);
+	if (backend_push(b, r, p, n))
+		;
+	else if (r == NULL)
+		backend_fail(b, EPROTO);
+	else if (r->fenced)
+		backend_replied_fenced(b, r, p, n);
 	else
-		b->ops->on_reply(b->arg, r, head, p, n, false);
-	buf_free(&b->error);
+		backend_replied(b, r, 1, p, n);
+	buf_free(&b->gathered);
 }
 
 /*
@@ -166,7 +250,7 @@ backend_feed_plain(struct backend *b, const char *p, size_t n)
 	unsigned replies = 0;
 	size_t used = 0, len;
 
-	if (r == NULL)
+	if (r == NULL || r->fenced)
 		return 0;
 	while (replies < r->n - r->answered && used < n &&
 	    (len = resp_reply_plain(p + used, n - used)) > 0) {
@@ -206,8 +290,8 @@ backend_feed(struct backend *b, const char *p, size_t n)
 			continue;
 		}
 		used = resp_reply(&b->reply, p, n, &done);
-		if (used == RESP_BAD || (b->reply.type != '>' &&
-		    TAILQ_EMPTY(&b->unanswered))) {
+		if (used == RESP_BAD || (TAILQ_EMPTY(&b->unanswered) &&
+		    !backend_gathers(b))) {
 			log_warnx("backend: Redis at %s sent what is no reply",
 			    conn_peer(b->conn)->text);
 			backend_fail(b, EPROTO);
@@ -280,7 +364,7 @@ backend_free(struct backend *b)
 {
 	assert(TAILQ_EMPTY(&b->unanswered));
 	conn_free(b->conn);
-	buf_free(&b->error);
+	buf_free(&b->gathered);
 	buf_free(&b->kept);
 	buf_free(&b->cork);
 	free(b);
@@ -349,6 +433,17 @@ backend_send(struct backend *b, struct req *r)
 	STATS_ADD(writes_sent, r->writes);
 	backend_count(b, r);
 	backend_write(b, r->bytes, r->len);
+	if (r->fenced) {
+		r->n = 2;
+		b->queued += sizeof(backend_fence) - 1;
+		backend_write(b, backend_fence, sizeof(backend_fence) - 1);
+	}
+}
+
+void
+backend_listen(struct backend *b, enum backend_ear ear)
+{
+	b->ear = ear;
 }
 
 void
@@ -416,6 +511,12 @@ bool
 backend_streams(const struct backend *b)
 {
 	return b->mode == BACKEND_STREAM;
+}
+
+bool
+backend_listens(const struct backend *b)
+{
+	return b->ear != BACKEND_DEAF;
 }
 
 void

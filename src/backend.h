@@ -39,7 +39,7 @@ struct backend_ops {
 	void	(*on_split)(void *arg, struct req *r, struct req_list *singles);
 	/* All that was to be sent has left, after a while. */
 	void	(*on_room)(void *arg);
-	/* A push message (RESP3), or anything at all in stream mode. */
+	/* A whole push message, or anything at all in stream mode. */
 	void	(*on_push)(void *arg, const char *, size_t);
 	/* The connection is gone; error is 0 or errno. See backend_lost(). */
 	void	(*on_lost)(void *arg, int error);
@@ -86,6 +86,14 @@ void		 backend_send_raw(struct backend *, const char *, size_t);
 /* From now on every byte goes to on_push. Nothing may be unanswered. */
 void		 backend_stream(struct backend *);
 
+/* Does it hear what nobody asks for now, and in which form? */
+enum backend_ear {
+	BACKEND_DEAF,
+	BACKEND_PUSHES,		/* RESP3: pushes have a type of their own */
+	BACKEND_IN_BAND		/* RESP2: arrays like any other */
+};
+void		 backend_listen(struct backend *, enum backend_ear);
+
 /*
  * Takes the oldest unanswered request back, NULL when there is none;
  * *maybe_ran tells whether any byte of it left for Redis.
@@ -100,6 +108,7 @@ bool		 backend_is_bounce(const struct resp_reply *);
 /* Are there replies that are not read, so that others had to wait? */
 bool		 backend_stuck(const struct backend *);
 bool		 backend_streams(const struct backend *);
+bool		 backend_listens(const struct backend *);
 
 /* The gate changed: read again what was left in the socket, if it may. */
 void		 backend_on_gate(struct backend *);

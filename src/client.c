@@ -107,6 +107,7 @@ client_bury(struct client *c)
 	struct req *r;
 
 	c->state = CLIENT_DEAD;
+	client_listen_set(c, CLIENT_DEAF);
 	client_abandon(c);
 	while ((r = TAILQ_FIRST(&c->reqs)) != NULL) {
 		if (r->state == REQ_WAITING && r->held)
@@ -356,7 +357,8 @@ client_facts(const struct client *c)
 		.id = c->id, .conn = c->conn, .session = &c->session,
 		.since = c->since, .active = c->active,
 		.command = c->last != NULL ? c->last->name : "NULL",
-		.streaming = c->state == CLIENT_STREAM,
+		.streaming = c->state == CLIENT_STREAM ||
+		    !pubsub_empty(&c->session.subs),
 		.side = c->link != NULL ? pool_link_side(c->link) :
 		    SIDE_NONE,
 		.pinned = c->link != NULL && pool_link_own(c->link),

@@ -176,6 +176,7 @@ client_on_lost(void *arg, enum side side)
 	}
 	session_on_lost(&c->session);
 	client_note_lost(c, side);
+	client_listen_lost(c);
 }
 
 /* Finds the first request that waits. */

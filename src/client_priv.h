@@ -5,9 +5,10 @@
  *	client_take.c	bytes to requests
  *	client_send.c	requests to Redis
  *	client_reply.c	replies to the client
+ *	client_listen.c	what Redis tells it unasked
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
- *	client_push.c	what it is told unasked
+ *	client_push.c	what Holdover tells it unasked
  */
 #ifndef CLIENT_PRIV_H
 #define CLIENT_PRIV_H
@@ -41,6 +42,15 @@ enum client_large {
 	CLIENT_DROPS		/* it was answered: its rest is dropped */
 };
 
+/* See client_listen.c. */
+enum client_listen {
+	CLIENT_DEAF,
+	CLIENT_HEARS,		/* at its link */
+	CLIENT_HEARS_OUT,	/* the last that an old link has */
+	CLIENT_UNHEARD,		/* it has no link */
+	CLIENT_HEARS_ANEW	/* what it listens to is being made anew */
+};
+
 struct client {
 	struct client_env	*env;
 	void			*owner;
@@ -53,6 +63,7 @@ struct client {
 						 * nothing behind ran */
 	uint64_t		 id;
 	struct session		 session;
+	enum client_listen	 listen;
 	struct mono		 since;
 	struct mono		 active;
 	const struct cmd	*last;
@@ -116,6 +127,13 @@ void	client_settle_bounced(struct client *);
 /* client_push.c */
 bool	client_is_leaving(const struct client *);
 
+/* client_listen.c */
+void	client_listen_set(struct client *, enum client_listen);
+void	client_listen_learn(struct client *);
+void	client_listen_lost(struct client *);
+void	client_listen_check(struct client *);
+bool	client_listen_ready(struct client *);
+
 /* client_back.c */
 void	client_unsend(struct client *, struct req *);
 void	client_retry(struct client *, enum side);
@@ -127,6 +145,9 @@ void	client_answer_not_run(struct req *r, const char *error);
 /* For client_pool_ops. */
 void	client_on_back(void *client, struct req *, bool maybe_ran);
 void	client_on_lost(void *client, enum side);
+void	client_on_push(void *client, const char *, size_t);
+void	client_on_ready(void *client);
+void	client_on_moved(void *client);
 
 /* What it holds, and so whether it is read, may have changed. */
 static inline void

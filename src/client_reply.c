@@ -289,9 +289,10 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	if (head->type != '-' || r->n > 1)
 		STATS_ADD(writes_acked, r->writes);
 	if (r->kind != REQ_ONE || (r->cmd->special == CMD_PLAIN && !r->in_tx &&
-	    (r->cmd->flags & (CMD_STICKY | CMD_PINS)) == 0))
+	    (r->cmd->flags & (CMD_LISTENS | CMD_PINS)) == 0))
 		return;
 	session_on_reply(&c->session, r, head);
+	client_listen_learn(c);
 	if (session_changes(r))
 		client_forget_user(c);
 	if (r->cmd->special == CMD_HELLO) {
@@ -328,7 +329,8 @@ client_pass(struct client *c, struct req *r, const struct resp_reply *head,
 		c->cost -= buf_len(&r->reply);
 		buf_free(&r->reply);
 	}
-	client_write(c, p, n);
+	if (n > 0)
+		client_write(c, p, n);
 	r->partly = head->todo > 0;
 }
 
@@ -347,6 +349,7 @@ client_on_quiet(struct client *c)
 		c->link = NULL;
 	} else if (c->next == NULL)
 		client_release(c);
+	client_listen_check(c);
 }
 
 static void
@@ -397,17 +400,6 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	}
 }
 
-static void
-client_on_push(void *arg, const char *p, size_t n)
-{
-	struct client *c = arg;
-
-	if (c->state == CLIENT_DEAD)
-		return;
-	client_write(c, p, n);
-	client_tell(c, false);
-}
-
 /* ---- what else the pool says ---- */
 
 static void
@@ -422,15 +414,6 @@ static void
 client_on_slow(void *arg)
 {
 	client_cut(arg, "it did not read its replies, and others waited");
-}
-
-static void
-client_on_ready(void *arg)
-{
-	struct client *c = arg;
-
-	if (c->next != NULL)
-		loop_defer(c->env->loop, &c->pump);
 }
 
 static void
@@ -453,5 +436,6 @@ const struct pool_ops client_pool_ops = {
 	.on_hold = client_on_hold,
 	.on_slow = client_on_slow,
 	.on_ready = client_on_ready,
+	.on_moved = client_on_moved,
 	.on_idle = client_on_idle,
 };

@@ -31,6 +31,7 @@ client_need(const struct client *c, const struct req *r)
 	switch (r->cmd->special) {
 	case CMD_MULTI:
 	case CMD_WATCH:
+	case CMD_TRACKING:
 		return CLIENT_OWNS;
 	case CMD_AUTH:
 	case CMD_RESET:
@@ -50,6 +51,7 @@ client_release(struct client *c)
 {
 	if (c->link == NULL || !pool_link_own(c->link) || c->in_flight > 0 ||
 	    c->heavy > 0 || c->state != CLIENT_OPEN ||
+	    c->listen != CLIENT_DEAF ||
 	    pool_link_lost(c->link) || session_needs_own(&c->session))
 		return;
 	client_unchoke(c);
@@ -92,6 +94,10 @@ client_move(struct client *c)
 		return false;
 	if (c->session.sticky) {
 		client_cut(c, "its state in Redis (tracking) cannot move");
+		return false;
+	}
+	if (c->listen != CLIENT_DEAF) {
+		client_on_moved(c);
 		return false;
 	}
 	client_unchoke(c);
@@ -211,8 +217,11 @@ client_answer_later(struct client *c, struct buf *reply,
 	client_advance(c);
 	if (how == CLIENT_ENDS)
 		client_leave(c);
-	else if (c->state != CLIENT_DEAD)
+	else if (c->state != CLIENT_DEAD) {
 		client_account(c);
+		if (c->next != NULL)
+			loop_defer(c->env->loop, &c->pump);
+	}
 }
 
 /* ---- sending ---- */
@@ -336,6 +345,12 @@ client_forward_alone(struct client *c, struct req *r, bool *done)
 		client_advance(c);
 		return true;
 	}
+	if ((r->cmd->flags & CMD_LISTENS) && !c->session.in_tx) {
+		/* Its pushes go out at once. */
+		if (TAILQ_FIRST(&c->reqs) != r)
+			return false;
+		r->fenced = true;
+	}
 	if ((r->cmd->flags & CMD_STREAM) && !c->session.in_tx) {
 		if (!backend_idle(pool_backend(c->link)) ||
 		    TAILQ_FIRST(&c->reqs) != r)
@@ -456,6 +471,8 @@ client_pump(struct client *c)
 {
 	struct req *r;
 
+	if (!client_listen_ready(c))
+		return;
 	while (c->state != CLIENT_DEAD && (r = c->next) != NULL) {
 		if (r->state != REQ_WAITING)
 			c->next = TAILQ_NEXT(r, of_client);

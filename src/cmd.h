@@ -21,10 +21,9 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 
 #define CMD_BLOCKS	0x01	/* may wait in Redis for as long as it likes */
 #define CMD_STREAM	0x02	/* ends the pairing of requests and replies:
-				 * SUBSCRIBE and its family, MONITOR,
-				 * CLIENT REPLY */
-#define CMD_STICKY	0x04	/* leaves state in Redis that cannot be made
-				 * anew elsewhere: CLIENT TRACKING, ... */
+				 * MONITOR, CLIENT REPLY */
+#define CMD_LISTENS	0x04	/* answered by pushes: SUBSCRIBE and its
+				 * family */
 #define CMD_CONTAINER	0x08	/* its first argument names a subcommand */
 #define CMD_PINS	0x10	/* may leave state in the connection that is
 				 * unknown here: it is this client's for good */
@@ -38,7 +37,8 @@ enum cmd_special {
 	CMD_MULTI, CMD_EXEC, CMD_DISCARD, CMD_WATCH, CMD_UNWATCH,
 	CMD_CLIENT_SETNAME, CMD_CLIENT_GETNAME, CMD_CLIENT_ID,
 	CMD_CLIENT_SETINFO, CMD_CLIENT_LIST, CMD_CLIENT_INFO, CMD_CLIENT_KILL,
-	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO, CMD_WAIT
+	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO, CMD_WAIT,
+	CMD_TRACKING
 };
 
 struct cmd {

@@ -26,6 +26,7 @@ struct gate {
 	/* Numbers of changes; a replica's are read on the master's thread. */
 	_Atomic uint64_t	 applied;
 	_Atomic uint64_t	 drained;	/* 0: not */
+	_Atomic size_t		 moving;	/* clients that listen */
 	size_t			 in_flight;
 	size_t			 writes;	/* of in_flight */
 	TAILQ_ENTRY(gate)	 link;
@@ -198,7 +199,8 @@ gate_applied(const struct gate *g)
 	const struct gate *r;
 
 	TAILQ_FOREACH(r, &g->replicas, link)
-		if (atomic_load(&r->applied) != atomic_load(&g->number))
+		if (atomic_load(&r->applied) != atomic_load(&g->number) ||
+		    atomic_load(&r->moving) > 0)
 			return false;
 	return true;
 }
@@ -247,12 +249,29 @@ gate_check_drained(struct gate *g)
 void
 gate_apply(struct gate *g, const struct gate_news *n)
 {
+	/* Not applied before those who have to move have begun to. */
+	atomic_fetch_add(&g->moving, 1);
 	g->order = n->order;
 	g->pause = n->pause;
 	atomic_store(&g->applied, n->number);
 	gate_check_drained(g);
-	gate_progress(g);
 	gate_tell(g);
+	atomic_fetch_sub(&g->moving, 1);
+	gate_progress(g);
+}
+
+void
+gate_moves(struct gate *g)
+{
+	atomic_fetch_add(&g->moving, 1);
+}
+
+void
+gate_moved(struct gate *g)
+{
+	assert(atomic_load(&g->moving) > 0);
+	if (atomic_fetch_sub(&g->moving, 1) == 1)
+		gate_progress(g);
 }
 
 void

@@ -99,7 +99,8 @@ void	gate_tick(struct gate *, struct mono now);
 struct gate_news	gate_news(const struct gate *);
 
 /*
- * Have all replicas applied the newest change? And are they drained: it
+ * Have all replicas applied the newest change, and moved their listeners?
+ * And are they drained: it
  * holds writes, and no write is in flight at any of them?
  */
 bool		gate_applied(const struct gate *);
@@ -144,6 +145,13 @@ bool	gate_may_release(const struct gate *, enum side, struct mono now);
  */
 void	gate_sent(struct gate *, bool write);
 void	gate_done(struct gate *, bool write);
+
+/*
+ * A client that listens moves to another Redis, and has: what is published
+ * must wait for it. Each gate_moves() needs its gate_moved().
+ */
+void	gate_moves(struct gate *);
+void	gate_moved(struct gate *);
 
 /*
  * A replica has applied a change, or has drained: called on its thread, so

@@ -284,13 +284,16 @@ pool_on_greeted(struct pool_link *l, struct req *r,
 {
 	const char *name = r->cmd->name;
 	bool of_session = session_changes(r);
+	bool refused = r->refused || (head->type == '-' && (of_session ||
+	    r->cmd->special == CMD_TRACKING));
 
 	req_free(r);
-	if (of_session && head->type == '-') {
+	if (refused) {
 		if (backend_is_bounce(head))
 			pool_lose(l);
 		else
-			pool_unwelcome(l, name, head->first);
+			pool_unwelcome(l, name, head->type == '-' ?
+			    head->first : "an error");
 		return;
 	}
 	if (of_session && --l->greetings == 0)
@@ -308,7 +311,7 @@ pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	if (r->from == REQ_CLIENT)
 		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
 	else if (!done)
-		return;
+		r->refused |= head->type == '-';
 	else if (r->from == REQ_SESSION)
 		pool_on_greeted(l, r, head);
 	else
@@ -541,18 +544,22 @@ pool_backend(struct pool_link *l)
 static void
 pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 {
-	bool streams = backend_streams(l->backend);
+	bool listens = backend_streams(l->backend) ||
+	    backend_listens(l->backend);
+	bool left = o->reads != SIDE_NONE && o->reads != l->side &&
+	    o->writes != l->side;
 
 	if (o->trusted != 0 && !(o->trusted & SIDE_BIT(l->side)) &&
-	    (backend_keyed(l->backend) || streams))
+	    (backend_keyed(l->backend) || listens))
 		pool_lose(l);
-	else if (o->reads != SIDE_NONE && o->reads != l->side &&
-	    o->writes != l->side && !streams && backend_idle(l->backend))
+	else if (left && !listens && backend_idle(l->backend))
 		pool_lose(l);
 	else {
 		backend_on_gate(l->backend);
 		if (o->state != GATE_OPEN && l->role == POOL_OWN)
 			l->user->pool->ops->on_hold(l->owner);
+		if (left && listens && l->role == POOL_OWN)
+			l->user->pool->ops->on_moved(l->owner);
 	}
 }
 
@@ -604,7 +611,9 @@ pool_on_tick(evutil_socket_t fd, short what, void *arg)
 	TAILQ_FOREACH_SAFE(l, &p->links, of_pool, next) {
 		pool_check_slow(l);
 		pool_check_age(l);
-		if (!backend_idle(l->backend) || backend_streams(l->backend))
+		if (!backend_idle(l->backend) ||
+		    backend_streams(l->backend) ||
+		    backend_listens(l->backend))
 			l->idle = 0;
 		else if (l->idle++ == 0)
 			continue;

@@ -58,6 +58,11 @@ struct pool_ops {
 	void	(*on_hold)(void *owner);
 	/* What makes its own link this owner's has been answered. */
 	void	(*on_ready)(void *owner);
+	/*
+	 * Reads go to another Redis now, and its own link listens at this
+	 * one. It may be told more than once.
+	 */
+	void	(*on_moved)(void *owner);
 	/* Its own link carried nothing for a second or two. */
 	void	(*on_idle)(void *owner);
 };

@@ -28,6 +28,14 @@ session_forget_tx(struct session *s)
 }
 
 static void
+session_set_tracking(struct session *s, struct req *r)
+{
+	if (s->tracking != NULL)
+		req_free(s->tracking);
+	s->tracking = r;
+}
+
+static void
 session_set(char **field, char *value)
 {
 	free(*field);
@@ -46,6 +54,8 @@ void
 session_clear(struct session *s)
 {
 	session_forget_tx(s);
+	pubsub_clear(&s->subs);
+	session_set_tracking(s, NULL);
 	session_set(&s->user, NULL);
 	session_set_secret(&s->password, NULL);
 	session_set(&s->name, NULL);
@@ -160,6 +170,22 @@ session_on_reset(struct session *s)
 	s->told = SESSION_UNTOLD;
 }
 
+/*
+ * The id that REDIRECT names is Redis' own for another connection, and means
+ * nothing elsewhere.
+ */
+static void
+session_on_tracking(struct session *s, const struct req *r)
+{
+	bool on = session_arg_is(r, 2, "ON");
+	long long i;
+
+	session_set_tracking(s, on ? req_again(r) : NULL);
+	s->sticky = false;
+	for (i = 3; i < r->argc && on; i++)
+		s->sticky |= session_arg_is(r, i, "REDIRECT");
+}
+
 /* Learns from a request outside of transactions that went well. */
 static void
 session_learn(struct session *s, const struct req *r)
@@ -184,18 +210,37 @@ session_learn(struct session *s, const struct req *r)
 		s->watching = false;
 		s->exec = SESSION_EXEC_RUN;
 		break;
+	case CMD_TRACKING:
+		session_on_tracking(s, r);
+		break;
 	default:
-		if (r->cmd->flags & CMD_STICKY)
-			s->sticky = true;
 		break;
 	}
+}
+
+void
+session_on_subscribed(struct session *s, enum pubsub_event e,
+    enum pubsub_kind kind, struct resp_arg name)
+{
+	if (name.p == NULL)
+		return;
+	if (e == PUBSUB_ADDED)
+		pubsub_add(&s->subs, kind, name);
+	else
+		pubsub_remove(&s->subs, kind, name);
+}
+
+bool
+session_listens(const struct session *s)
+{
+	return s->tracking != NULL || !pubsub_empty(&s->subs);
 }
 
 bool
 session_needs_own(const struct session *s)
 {
 	return s->in_tx || s->watching || s->exec != SESSION_EXEC_RUN ||
-	    s->sticky || s->pinned || !TAILQ_EMPTY(&s->tx);
+	    session_listens(s) || s->pinned || !TAILQ_EMPTY(&s->tx);
 }
 
 static bool
@@ -319,11 +364,34 @@ session_greet(const struct session *s, session_req_fn *fn, void *arg)
 	}
 }
 
+static void
+session_subscribe(const struct session *s, enum pubsub_kind kind,
+    session_req_fn *fn, void *arg)
+{
+	const char *name = pubsub_command_name(kind);
+	struct buf b = BUF_INIT;
+	struct req *r;
+
+	if (!pubsub_command(&s->subs, kind, &b))
+		return;
+	r = req_new(cmd_lookup(name, strlen(name), NULL, 0), REQ_SESSION,
+	    (long long)s->subs.n[kind] + 1, buf_data(&b), buf_len(&b));
+	r->class = CMD_ANY;
+	r->fenced = true;
+	buf_free(&b);
+	fn(arg, r);
+}
+
 void
 session_replay(const struct session *s, session_req_fn *fn, void *arg)
 {
 	const struct req *r;
+	enum pubsub_kind kind;
 
+	for (kind = 0; kind < PUBSUB_KINDS; kind++)
+		session_subscribe(s, kind, fn, arg);
+	if (s->tracking != NULL)
+		fn(arg, req_again(s->tracking));
 	TAILQ_FOREACH(r, &s->tx, of_client)
 		fn(arg, req_again(r));
 }

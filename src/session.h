@@ -7,6 +7,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "pubsub.h"
 #include "req.h"
 #include "resp.h"
 
@@ -38,6 +39,8 @@ struct session {
 						 * as answered so far */
 	bool			 watching;
 	enum session_exec	 exec;
+	struct pubsub		 subs;
+	struct req		*tracking; /* CLIENT TRACKING ON ..., or NULL */
 	bool			 sticky; /* state that cannot be remade */
 	bool			 pinned; /* state that nobody knows */
 };
@@ -51,6 +54,10 @@ void	session_on_sent(struct session *, const struct req *);
 /* A request of the client was answered: learn from it. */
 void	session_on_reply(struct session *, const struct req *r,
 	    const struct resp_reply *head);
+
+/* Redis has confirmed one that was asked for. */
+void	session_on_subscribed(struct session *, enum pubsub_event,
+	    enum pubsub_kind, struct resp_arg name);
 
 /* Its transaction was discarded in the place of an EXEC. */
 void	session_on_discarded(struct session *);
@@ -67,6 +74,9 @@ bool	session_changes(const struct req *);
 /* Is there anything in Redis that is this client's alone? */
 bool	session_needs_own(const struct session *);
 
+/* Is Redis to tell it something that it does not ask for? */
+bool	session_listens(const struct session *);
+
 /*
  * Do two share a connection: the same user, password, database and
  * protocol? session_copy_key() copies just these.
@@ -78,8 +88,8 @@ typedef void session_req_fn(void *arg, struct req *);
 
 /*
  * Make the requests that bring a new connection to where this session is:
- * first who it is, then what it has queued. Each is handed to fn, which
- * takes it over.
+ * first who it is, then what it listens to and has queued. Each is handed to
+ * fn, which takes it over.
  */
 void	session_greet(const struct session *, session_req_fn *, void *arg);
 void	session_replay(const struct session *, session_req_fn *, void *arg);

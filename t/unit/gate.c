@@ -182,6 +182,12 @@ test_replicas(void)
 	ok(!gate_applied(g), "one of two has applied");
 	tell(b, g);
 	ok(gate_applied(g) && !gate_drained(g), "both have, and are open");
+	gate_moves(b);
+	gate_moves(b);
+	gate_moved(b);
+	ok(!gate_applied(g), "a client that listens still moves");
+	gate_moved(b);
+	ok(gate_applied(g), "now it has");
 	is_int(gate_state(a, now), GATE_OPEN, "the lease is the master's");
 	ok(gate_may_release(a, SIDE_B, now), "replies may be released");
 

@@ -1,0 +1,204 @@
+/*
+ * A client that listens: what Redis tells it unasked must go on when the
+ * primary changes.
+ *
+ *	DEAF --SUBSCRIBE, TRACKING--> HEARS --UNSUBSCRIBE--> DEAF
+ *
+ *	HEARS --reads go elsewhere--> HEARS_OUT --all was read--> UNHEARD
+ *	HEARS, HEARS_ANEW --link lost-----------------------------^
+ *	UNHEARD --the gate allows reads--> HEARS_ANEW --all made--> HEARS
+ *
+ * In a planned switch all this happens while writes are held: what was
+ * published before is read to the end at the old primary, and what is
+ * published after finds its subscribers at the new one.
+ */
+#include "client_priv.h"
+
+#include <string.h>
+
+#include "stats.h"
+
+static bool
+client_listen_moves(enum client_listen l)
+{
+	return l == CLIENT_HEARS_OUT || l == CLIENT_HEARS_ANEW;
+}
+
+void
+client_listen_set(struct client *c, enum client_listen l)
+{
+	bool moved = client_listen_moves(c->listen);
+
+	c->listen = l;
+	if (client_listen_moves(l) && !moved)
+		gate_moves(c->env->gate);
+	else if (moved && !client_listen_moves(l))
+		gate_moved(c->env->gate);
+}
+
+/* A request was answered: it may listen from now on, or no more. */
+void
+client_listen_learn(struct client *c)
+{
+	bool listens = session_listens(&c->session);
+
+	if (c->link == NULL || !pool_link_own(c->link))
+		return;
+	backend_listen(pool_backend(c->link), !listens ? BACKEND_DEAF :
+	    c->session.proto == 2 ? BACKEND_IN_BAND : BACKEND_PUSHES);
+	if (listens && c->listen == CLIENT_DEAF)
+		client_listen_set(c, CLIENT_HEARS);
+	else if (!listens && c->listen == CLIENT_HEARS)
+		client_listen_set(c, CLIENT_DEAF);
+}
+
+/*
+ * What was cached when nobody told of changes is stale. Nothing is asked
+ * again before it is told again.
+ */
+static void
+client_listen_flush(struct client *c)
+{
+	static const char all[] = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
+
+	if (c->session.tracking != NULL && c->session.proto == 3)
+		client_write(c, all, sizeof(all) - 1);
+}
+
+void
+client_listen_lost(struct client *c)
+{
+	if (!session_listens(&c->session)) {
+		client_listen_set(c, CLIENT_DEAF);
+		return;
+	}
+	client_listen_set(c, CLIENT_UNHEARD);
+	client_listen_flush(c);
+	loop_defer(c->env->loop, &c->pump);
+}
+
+/*
+ * Its Redis is no longer the one: read what it has said, then go. A request
+ * that is passed on as it comes must end first.
+ */
+void
+client_on_moved(void *arg)
+{
+	struct client *c = arg;
+	struct buf b = BUF_INIT;
+
+	if (c->listen != CLIENT_HEARS || pool_link_lost(c->link) ||
+	    (c->large == CLIENT_PASSES && c->in_flight > 0))
+		return;
+	if (c->session.sticky) {
+		client_cut(c, "its state in Redis (CLIENT TRACKING with "
+		    "REDIRECT) cannot move");
+		return;
+	}
+	resp_add_command(&b, "PING", NULL);
+	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
+	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
+	buf_free(&b);
+	client_listen_set(c, CLIENT_HEARS_OUT);
+}
+
+static void
+client_listen_leave(struct client *c)
+{
+	if (c->in_flight > 0)
+		return;
+	client_unchoke(c);
+	pool_drop(c->link);
+	c->link = NULL;
+	session_on_lost(&c->session);
+	client_listen_lost(c);
+	/* At once: writes are held until it hears again. */
+	client_pump(c);
+}
+
+/* Does it listen where it should? */
+void
+client_listen_check(struct client *c)
+{
+	enum side reads = gate_order(c->env->gate)->reads;
+
+	if (c->listen == CLIENT_HEARS && c->link != NULL &&
+	    reads != SIDE_NONE && reads != pool_link_side(c->link))
+		client_on_moved(c);
+}
+
+/* What makes its link its own, or the PING of client_on_moved(). */
+void
+client_on_ready(void *arg)
+{
+	struct client *c = arg;
+
+	if (c->listen == CLIENT_HEARS_OUT) {
+		client_listen_leave(c);
+		return;
+	}
+	if (c->listen == CLIENT_HEARS_ANEW) {
+		stats.listeners_moved++;
+		client_listen_set(c, CLIENT_HEARS);
+		client_listen_learn(c);
+		client_listen_check(c);
+	}
+	if (c->next != NULL)
+		loop_defer(c->env->loop, &c->pump);
+}
+
+static void
+client_replay_cb(void *arg, struct req *r)
+{
+	struct client *c = arg;
+
+	backend_send(pool_backend(c->link), r);
+}
+
+/* May requests be sent? Not before it hears. */
+bool
+client_listen_ready(struct client *c)
+{
+	struct mono now = loop_now(c->env->loop);
+	enum side to;
+
+	if (c->listen == CLIENT_DEAF || c->listen == CLIENT_HEARS)
+		return true;
+	if (c->listen != CLIENT_UNHEARD || c->state != CLIENT_OPEN)
+		return false;
+	if (gate_ask(c->env->gate, CMD_READ, now, &to) == GATE_HOLD ||
+	    (to == c->retry_side && mono_before(now, c->retry_at))) {
+		hold_add(c->env->hold, &c->waiter);
+		return false;
+	}
+	c->link = pool_own(client_user(c), to, c);
+	client_listen_set(c, CLIENT_HEARS_ANEW);
+	backend_listen(pool_backend(c->link), c->session.proto == 2 ?
+	    BACKEND_IN_BAND : BACKEND_PUSHES);
+	session_replay(&c->session, client_replay_cb, c);
+	return false;
+}
+
+void
+client_on_push(void *arg, const char *p, size_t n)
+{
+	struct client *c = arg;
+	enum pubsub_event e;
+	enum pubsub_kind kind;
+	struct resp_arg name;
+
+	if (c->state == CLIENT_DEAD)
+		return;
+	if (c->state == CLIENT_STREAM) {
+		client_write(c, p, n);
+		return;
+	}
+	e = pubsub_parse(p, n, &kind, &name);
+	if (e == PUBSUB_ADDED || e == PUBSUB_REMOVED) {
+		if (c->listen == CLIENT_HEARS_ANEW)
+			return;		/* it did not ask */
+		session_on_subscribed(&c->session, e, kind, name);
+	}
+	client_write(c, p, n);
+	client_tell(c, false);
+}
