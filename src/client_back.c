@@ -166,7 +166,7 @@ client_on_lost(void *arg, enum side side)
 	client_unchoke(c);
 	c->link = NULL;
 	c->unblocked = false;
-	if (c->state == CLIENT_STREAM) {
+	if (c->state == CLIENT_STREAM && !c->session.monitors) {
 		client_cut(c, "the Redis that it listened to is gone");
 		return;
 	}

@@ -65,6 +65,15 @@ client_listen_flush(struct client *c)
 		client_write(c, all, sizeof(all) - 1);
 }
 
+/* A line that was broken off ends here, what follows begins a new one. */
+static void
+client_listen_end_line(struct client *c)
+{
+	if (c->heard != '\0' && c->heard != '\n')
+		client_write(c, "\r\n", 2);
+	c->heard = '\0';
+}
+
 void
 client_listen_lost(struct client *c)
 {
@@ -74,7 +83,22 @@ client_listen_lost(struct client *c)
 	}
 	client_listen_set(c, CLIENT_UNHEARD);
 	client_listen_flush(c);
+	client_listen_end_line(c);
 	loop_defer(c->env->loop, &c->pump);
+}
+
+static void
+client_listen_leave(struct client *c)
+{
+	if (c->in_flight > 0)
+		return;
+	client_unchoke(c);
+	pool_drop(c->link);
+	c->link = NULL;
+	session_on_lost(&c->session);
+	client_listen_lost(c);
+	/* At once: writes are held until it hears again. */
+	client_pump(c);
 }
 
 /*
@@ -95,25 +119,16 @@ client_on_moved(void *arg)
 		    "REDIRECT) cannot move");
 		return;
 	}
+	/* MONITOR shows a PING to everybody, and has missed nothing. */
+	if (c->session.monitors) {
+		client_listen_leave(c);
+		return;
+	}
 	resp_add_command(&b, "PING", NULL);
 	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
 	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
 	buf_free(&b);
 	client_listen_set(c, CLIENT_HEARS_OUT);
-}
-
-static void
-client_listen_leave(struct client *c)
-{
-	if (c->in_flight > 0)
-		return;
-	client_unchoke(c);
-	pool_drop(c->link);
-	c->link = NULL;
-	session_on_lost(&c->session);
-	client_listen_lost(c);
-	/* At once: writes are held until it hears again. */
-	client_pump(c);
 }
 
 /* Does it listen where it should? */
@@ -140,7 +155,10 @@ client_on_ready(void *arg)
 	if (c->listen == CLIENT_HEARS_ANEW) {
 		stats.listeners_moved++;
 		client_listen_set(c, CLIENT_HEARS);
-		client_listen_learn(c);
+		if (c->session.monitors)
+			backend_stream(pool_backend(c->link));
+		else
+			client_listen_learn(c);
 		client_listen_check(c);
 	}
 	if (c->next != NULL)
@@ -164,7 +182,8 @@ client_listen_ready(struct client *c)
 
 	if (c->listen == CLIENT_DEAF || c->listen == CLIENT_HEARS)
 		return true;
-	if (c->listen != CLIENT_UNHEARD || c->state != CLIENT_OPEN)
+	if (c->listen != CLIENT_UNHEARD || (c->state != CLIENT_OPEN &&
+	    c->state != CLIENT_STREAM))
 		return false;
 	if (gate_ask(c->env->gate, CMD_READ, now, &to) == GATE_HOLD ||
 	    (to == c->retry_side && mono_before(now, c->retry_at))) {
@@ -173,8 +192,8 @@ client_listen_ready(struct client *c)
 	}
 	c->link = pool_own(client_user(c), to, c);
 	client_listen_set(c, CLIENT_HEARS_ANEW);
-	backend_listen(pool_backend(c->link), c->session.proto == 2 ?
-	    BACKEND_IN_BAND : BACKEND_PUSHES);
+	if (!c->session.monitors)
+		client_listen_learn(c);
 	session_replay(&c->session, client_replay_cb, c);
 	return false;
 }
@@ -190,6 +209,7 @@ client_on_push(void *arg, const char *p, size_t n)
 	if (c->state == CLIENT_DEAD)
 		return;
 	if (c->state == CLIENT_STREAM) {
+		c->heard = p[n - 1];
 		client_write(c, p, n);
 		return;
 	}

@@ -64,6 +64,7 @@ struct client {
 	uint64_t		 id;
 	struct session		 session;
 	enum client_listen	 listen;
+	char			 heard;		/* last byte of a stream */
 	struct mono		 since;
 	struct mono		 active;
 	const struct cmd	*last;

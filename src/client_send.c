@@ -253,6 +253,10 @@ client_stream(struct client *c, struct req *r)
 	c->state = CLIENT_STREAM;
 	backend_stream(pool_backend(c->link));
 	backend_send_raw(pool_backend(c->link), r->bytes, r->len);
+	if (r->cmd->special == CMD_MONITOR) {
+		c->session.monitors = true;
+		client_listen_set(c, CLIENT_HEARS);
+	}
 	client_free_req(c, r);
 }
 
@@ -306,12 +310,10 @@ client_send(struct client *c, struct req *r)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));
 	c->next = TAILQ_NEXT(r, of_client);
-	if (r->kind == REQ_ONE) {
-		if (r->cmd->special == CMD_WAIT && !c->session.in_tx)
-			client_mark_offset(c);
-		session_on_sent(&c->session, r);
-		r->in_tx = c->session.in_tx;
-	}
+	if (r->cmd->special == CMD_WAIT && !c->session.in_tx)
+		client_mark_offset(c);
+	session_on_sent(&c->session, r);
+	r->in_tx = r->kind == REQ_ONE && c->session.in_tx;
 	c->in_flight++;
 	backend_send(pool_backend(c->link), r);
 	if (r->passed || r->len > CLIENT_LARGE)
@@ -460,8 +462,11 @@ client_stream_one(struct client *c, struct req *r)
 		client_cut(c, "it listens at a Redis that is no longer "
 		    "the primary");
 		return;
-	} else
+	} else {
 		backend_send_raw(pool_backend(c->link), r->bytes, r->len);
+		/* From here on nobody knows what it hears. */
+		c->session.monitors &= r->cmd->special != CMD_RESET;
+	}
 	client_free_req(c, r);
 }
 

@@ -28,11 +28,11 @@ session_forget_tx(struct session *s)
 }
 
 static void
-session_set_tracking(struct session *s, struct req *r)
+session_set_req(struct req **field, struct req *r)
 {
-	if (s->tracking != NULL)
-		req_free(s->tracking);
-	s->tracking = r;
+	if (*field != NULL)
+		req_free(*field);
+	*field = r;
 }
 
 static void
@@ -55,7 +55,8 @@ session_clear(struct session *s)
 {
 	session_forget_tx(s);
 	pubsub_clear(&s->subs);
-	session_set_tracking(s, NULL);
+	session_set_req(&s->tracking, NULL);
+	session_set_req(&s->caching, NULL);
 	session_set(&s->user, NULL);
 	session_set_secret(&s->password, NULL);
 	session_set(&s->name, NULL);
@@ -114,6 +115,9 @@ session_changes(const struct req *r)
 void
 session_on_sent(struct session *s, const struct req *r)
 {
+	session_set_req(&s->caching, NULL);
+	if (r->kind != REQ_ONE)
+		return;
 	switch (r->cmd->special) {
 	case CMD_MULTI:
 		s->in_tx = true;
@@ -168,6 +172,7 @@ session_on_reset(struct session *s)
 	s->db = 0;
 	s->sticky = false;
 	s->told = SESSION_UNTOLD;
+	s->monitors = false;
 }
 
 /*
@@ -180,7 +185,7 @@ session_on_tracking(struct session *s, const struct req *r)
 	bool on = session_arg_is(r, 2, "ON");
 	long long i;
 
-	session_set_tracking(s, on ? req_again(r) : NULL);
+	session_set_req(&s->tracking, on ? req_again(r) : NULL);
 	s->sticky = false;
 	for (i = 3; i < r->argc && on; i++)
 		s->sticky |= session_arg_is(r, i, "REDIRECT");
@@ -210,6 +215,9 @@ session_learn(struct session *s, const struct req *r)
 		s->watching = false;
 		s->exec = SESSION_EXEC_RUN;
 		break;
+	case CMD_CACHING:
+		session_set_req(&s->caching, req_again(r));
+		break;
 	case CMD_TRACKING:
 		session_on_tracking(s, r);
 		break;
@@ -233,7 +241,7 @@ session_on_subscribed(struct session *s, enum pubsub_event e,
 bool
 session_listens(const struct session *s)
 {
-	return s->tracking != NULL || !pubsub_empty(&s->subs);
+	return s->tracking != NULL || s->monitors || !pubsub_empty(&s->subs);
 }
 
 bool
@@ -385,6 +393,7 @@ session_subscribe(const struct session *s, enum pubsub_kind kind,
 void
 session_replay(const struct session *s, session_req_fn *fn, void *arg)
 {
+	struct buf b = BUF_INIT;
 	const struct req *r;
 	enum pubsub_kind kind;
 
@@ -392,8 +401,14 @@ session_replay(const struct session *s, session_req_fn *fn, void *arg)
 		session_subscribe(s, kind, fn, arg);
 	if (s->tracking != NULL)
 		fn(arg, req_again(s->tracking));
+	if (s->caching != NULL)
+		fn(arg, req_again(s->caching));
 	TAILQ_FOREACH(r, &s->tx, of_client)
 		fn(arg, req_again(r));
+	if (s->monitors) {
+		resp_add_command(&b, "MONITOR", NULL);
+		session_make("monitor", &b, 1, fn, arg);
+	}
 }
 
 /* Redis' own rule for client names (networking.c, clientSetName). */

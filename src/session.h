@@ -41,6 +41,8 @@ struct session {
 	enum session_exec	 exec;
 	struct pubsub		 subs;
 	struct req		*tracking; /* CLIENT TRACKING ON ..., or NULL */
+	struct req		*caching; /* CLIENT CACHING, for the next one */
+	bool			 monitors;
 	bool			 sticky; /* state that cannot be remade */
 	bool			 pinned; /* state that nobody knows */
 };
@@ -48,7 +50,10 @@ struct session {
 void	session_init(struct session *);
 void	session_clear(struct session *);	/* gives all memory back */
 
-/* A request of the client is sent: what follows may now be queued. */
+/*
+ * One or more requests of the client are sent: what follows a MULTI may be
+ * queued now.
+ */
 void	session_on_sent(struct session *, const struct req *);
 
 /* A request of the client was answered: learn from it. */

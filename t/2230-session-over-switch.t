@@ -1,0 +1,91 @@
+# What a client has told Redis about itself must hold at the new primary
+# without a word: tracking, a transaction under way, keys watched, MONITOR.
+# A cache on the client's side must not outlive what would have told of
+# changes.
+use strict;
+use warnings;
+use Test::More;
+use T;
+use T::Pair;
+
+my $pair = T::Pair->new(conf => "workers 2\nswitch-min-gap 0");
+my $proxy = $pair->proxy('a');
+my $writer = $proxy->connect;
+sub batch { join '', map { T::Resp::encode(@$_) } @_ }
+sub resp3 { my $c = $proxy->connect; $c->command('HELLO', 3); $c }
+
+# Tracking: all that was cached is stale, and it goes on.
+my ($t, $optin, $bcast) = map { resp3() } 1 .. 3;
+is($t->command('CLIENT', 'TRACKING', 'ON'), 'OK', 'tracking');
+is($optin->command('CLIENT', 'TRACKING', 'ON', 'OPTIN'), 'OK', 'OPTIN');
+is($bcast->command('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', 'b:'),
+    'OK', 'BCAST');
+$t->command('GET', 'k');
+for my $round (1, 2) {
+	is($optin->command('CLIENT', 'CACHING', 'YES'), 'OK', 'CACHING');
+	$pair->switchover;
+	is_deeply($_->reply, ['invalidate', undef], 'all is invalid')
+	    for $t, $optin, $bcast;
+	# Its CACHING was for what it asks now.
+	is($optin->command('GET', "o$round"), undef, 'a read');
+	is($optin->command('GET', "n$round"), undef, 'and one more');
+	is($t->command('GET', "k$round"), undef, 'a read');
+	$writer->command('SET', $_, 1)
+	    for "k$round", "n$round", "o$round", "b:$round";
+	is_deeply($t->reply, ['invalidate', ["k$round"]], 'it hears');
+	is_deeply($optin->reply, ['invalidate', ["o$round"]], 'OPTIN');
+	is_deeply($bcast->reply, ['invalidate', ["b:$round"]], 'BCAST');
+	is($_->command('PING'), 'PONG', 'and nothing else')
+	    for $t, $optin, $bcast;
+}
+is($t->command('CLIENT', 'TRACKING', 'OFF'), 'OK', 'off');
+$pair->switchover;
+is($t->command('PING'), 'PONG', 'nothing is invalid then');
+$_->reply for $optin, $bcast;
+$_->close for $optin, $bcast;
+$proxy->wait_info(links_own => 0);
+
+# A transaction under way runs whole at the new one; a watched key counts as
+# touched.
+my ($tx, $watch, $clean) = map { $proxy->connect } 1 .. 3;
+$tx->command('MULTI');
+is($tx->command('INCR', 'n'), 'QUEUED', 'queued');
+$watch->command('WATCH', 'n');
+$clean->command('WATCH', 'n');
+$clean->command('UNWATCH');
+$pair->switchover;
+is($tx->command('INCR', 'n'), 'QUEUED', 'one more');
+is_deeply($tx->command('EXEC'), [1, 2], 'both ran');
+$watch->command('MULTI');
+is($watch->command('SET', 'n', 9), 'QUEUED', 'after WATCH');
+is($watch->command('EXEC'), undef, 'nil');
+$watch->raw(batch(['WATCH', 'n'], ['MULTI'], ['INCR', 'n'], ['EXEC']));
+is_deeply([map { $watch->reply } 1 .. 4], ['OK', 'OK', 'QUEUED', [3]],
+    'and it can be tried again');
+$clean->raw(batch(['MULTI'], ['INCR', 'n'], ['EXEC']));
+is_deeply([map { $clean->reply } 1 .. 3], ['OK', 'QUEUED', [4]],
+    'UNWATCH ends it');
+$proxy->wait_info(links_own => 0);
+
+# The database.
+is($tx->command('SELECT', 3), 'OK', 'SELECT');
+$tx->command('SET', 'three', 3);
+$pair->switchover;
+is($tx->command('GET', 'three'), 3, 'holds');
+
+# MONITOR.
+my $m = $proxy->connect;
+is($m->command('MONITOR'), 'OK', 'MONITOR');
+for my $round (1, 2) {
+	$pair->switchover;
+	wait_for('it to see', sub {
+		$writer->command('GET', "seen$round");
+		my $line = $m->reply;
+		$line =~ /^\d+\.\d+ \[/ or die "this is no line: $line\n";
+		$line =~ /"GET" "seen$round"/ });
+	pass('it sees what is asked after a switch');
+}
+
+is($proxy->info->{clients_cut}, 0, 'nobody was cut');
+
+done_testing;
