@@ -224,7 +224,8 @@ backend_deliver(struct backend *b, const char *p, size_t n, bool whole)
 	if (!backend_gather(b, &p, &n, whole))
 		return;
 	if (head->type == '-' && r != NULL && r->kind == REQ_RUN &&
-	    r->from == REQ_CLIENT && backend_is_bounce(head)) {
+	    r->from == REQ_CLIENT && (backend_is_bounce(head) ||
+	    resp_is_error(head, "NOSCRIPT"))) {
 		backend_split(b, r);
 		r = TAILQ_FIRST(&b->unanswered);
 	}

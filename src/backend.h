@@ -32,7 +32,8 @@ struct backend_ops {
 		    const struct resp_reply *head, const char *, size_t,
 		    bool done);
 	/*
-	 * One of the run r was refused by Redis for its own state: from now
+	 * One of the run r was refused by Redis for its own state, or for a
+	 * script that it does not know: from now
 	 * on single requests stand for what is unanswered of it. The callee
 	 * links them (by of_client) in r's place and lets go of r.
 	 */

@@ -8,6 +8,7 @@
  *	client_listen.c	what Redis tells it unasked
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
+ *	client_script.c	scripts that a new primary does not know
  *	client_push.c	what Holdover tells it unasked
  */
 #ifndef CLIENT_PRIV_H
@@ -134,6 +135,11 @@ void	client_listen_learn(struct client *);
 void	client_listen_lost(struct client *);
 void	client_listen_check(struct client *);
 bool	client_listen_ready(struct client *);
+
+/* client_script.c */
+void	client_script_learn(const struct req *);
+struct req	*client_script_again(struct client *, struct req *,
+		    const struct resp_reply *head);
 
 /* client_back.c */
 void	client_unsend(struct client *, struct req *);

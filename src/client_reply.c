@@ -190,6 +190,16 @@ client_settle_bounced(struct client *c)
 	}
 }
 
+/* It did not run; unless something behind it did, it is asked again. */
+static void
+client_put_back(struct client *c, struct req *r, const char *p, size_t n)
+{
+	buf_add(&r->reply, p, n);
+	c->cost += n;
+	r->state = REQ_BOUNCED;
+	c->bounced++;
+}
+
 static void
 client_bounce(struct client *c, struct req *r, const struct resp_reply *head,
     const char *p, size_t n)
@@ -198,10 +208,7 @@ client_bounce(struct client *c, struct req *r, const struct resp_reply *head,
 	if (head->first[1] == 'U')
 		c->unblocked = true;
 	gate_report(c->env->gate, pool_link_side(c->link), GATE_BOUNCED);
-	buf_add(&r->reply, p, n);
-	c->cost += n;
-	r->state = REQ_BOUNCED;
-	c->bounced++;
+	client_put_back(c, r, p, n);
 }
 
 /* ---- large replies ---- */
@@ -292,6 +299,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	    (r->cmd->flags & (CMD_LISTENS | CMD_PINS)) == 0))
 		return;
 	session_on_reply(&c->session, r, head);
+	if (head->type != '-' && !r->in_tx)
+		client_script_learn(r);
 	client_listen_learn(c);
 	if (session_changes(r))
 		client_forget_user(c);
@@ -357,6 +366,7 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
     const char *p, size_t n, bool done)
 {
 	struct client *c = arg;
+	struct req *again;
 
 	if (head->todo > 0 && client_takes_large(c, r, head))
 		return;
@@ -382,6 +392,8 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	} else if (done && head->type == '-' && (r->refused ||
 	    (r->kind == REQ_ONE && backend_is_bounce(head))))
 		client_bounce(c, r, head, p, n);
+	else if (done && (again = client_script_again(c, r, head)) != NULL)
+		client_put_back(c, again, p, n);
 	else {
 		client_pass(c, r, head, p, n);
 		if (done) {

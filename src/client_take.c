@@ -87,7 +87,7 @@ client_run_add(struct client_run *run, const struct cmd *cmd, const char *p,
 static bool
 client_is_plain(const struct client *c, const struct cmd *cmd)
 {
-	return cmd->special == CMD_PLAIN &&
+	return (cmd->special == CMD_PLAIN || cmd->special == CMD_EVALSHA) &&
 	    (cmd->flags & ~(unsigned)CMD_CONTAINER) == 0 &&
 	    cmd->class <= CMD_ANY && !c->env->denied[cmd_index(cmd)];
 }
