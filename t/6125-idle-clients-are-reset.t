@@ -3,7 +3,7 @@
 # A subscriber and a BLPOP send nothing. When the VIP moves nobody tells
 # them, and they wait for ever on a connection that is no more.
 #
-# Here three kinds of them wait while the VIP moves: by a handover, when the
+# Here four kinds of them, one at the port for TLS, wait while the VIP moves: by a handover, when the
 # old holder can say goodbye; and by a crash, when only the new one can.
 # Without the capabilities all else goes on as before.
 #
@@ -11,6 +11,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use T::Cert;
 use T::Lab;
 use Test::More;
 
@@ -18,14 +19,21 @@ my $why = T::Lab->why_not;
 plan skip_all => $why if defined $why;
 
 my %idle = (subscriber => [1, 'SUBSCRIBE', 'news'],
-    blpop => [0, 'BLPOP', 'nothing', 0], silent => [0]);
-my %fast = ('follow-delay' => '200ms', 'switch-min-gap' => '200ms');
+    blpop => [0, 'BLPOP', 'nothing', 0], silent => [0], tls => [0]);
+my $tls_port = 6390;
+my %fast = ('follow-delay' => '200ms', 'switch-min-gap' => '200ms',
+    'tls-port' => $tls_port, map { split ' ' } split /\n/,
+    T::Cert->ca->sign->conf);
 
 sub start_them
 {
 	my ($lab, $round) = @_;
 
-	$lab->start_idle("$_-$round", @{$idle{$_}}) for sort keys %idle;
+	for (sort keys %idle) {
+		my $port = $_ eq 'tls' ? $tls_port :
+		    ($lab->client_address)[1];
+		$lab->start_idle_at($port, "$_-$round", @{$idle{$_}});
+	}
 	my $other = $lab->other($lab->vip_holder);
 	$lab->wait_until('the other node knows of them', 10, sub {
 		$lab->info($other)->{peer_vip_clients} == keys %idle });

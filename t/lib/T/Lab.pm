@@ -961,8 +961,16 @@ sub start_idle
 {
 	my ($self, $what, $answer, @words) = @_;
 
-	$self->spawn('client', $what, $^X, '-e', $idle,
-	    $self->client_address, $answer, @words);
+	$self->start_idle_at(($self->client_address)[1], $what, $answer, @words);
+}
+
+sub start_idle_at
+{
+	my ($self, $port, $what, $answer, @words) = @_;
+	my ($addr) = $self->client_address;
+
+	$self->spawn('client', $what, $^X, '-e', $idle, $addr, $port,
+	    $answer, @words);
 	$self->wait_until("$what waits", 10, sub {
 		$self->idle($what) =~ /^ready$/m });
 	return;
