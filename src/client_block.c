@@ -1,11 +1,12 @@
 #include "client_block.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "resp.h"
+#include "client_priv.h"
 
 /* In which argument the time-out stands, and in which unit. */
 struct block_form {
@@ -126,4 +127,28 @@ block_shorten(const struct req *r, int64_t passed_ms)
 	    buf_len(&b));
 	buf_free(&b);
 	return shorter;
+}
+
+/* As the user whose it is: its right to CLIENT UNBLOCK decides. */
+bool
+client_unblock(struct client *c, const char *how)
+{
+	const struct req *r;
+	struct pool_link *l;
+	struct buf b = BUF_INIT;
+	char id[24];
+
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->state == REQ_SENT)
+			break;
+	if (r == NULL || !(r->cmd->flags & CMD_BLOCKS) || r->in_tx ||
+	    pool_link_lost(c->link) || pool_link_id(c->link) == 0 ||
+	    (l = pool_shared(client_user(c), pool_link_side(c->link))) == NULL)
+		return false;
+	snprintf(id, sizeof(id), "%" PRIu64, pool_link_id(c->link));
+	resp_add_command(&b, "CLIENT", "UNBLOCK", id, how, NULL);
+	backend_send(pool_backend(l), req_new(cmd_lookup("client", 6,
+	    "unblock", 7), REQ_SESSION, 4, buf_data(&b), buf_len(&b)));
+	buf_free(&b);
+	return true;
 }

@@ -1,6 +1,7 @@
 /*
  * Commands that wait in Redis for as long as they were told to: how much of
- * that is left when they are asked once more. Pure.
+ * that is left when they are asked once more. Pure, but for what client.h
+ * has of it.
  */
 #ifndef CLIENT_BLOCK_H
 #define CLIENT_BLOCK_H

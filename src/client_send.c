@@ -304,8 +304,10 @@ client_shorten(struct client *c, struct req *r)
 static void
 client_send(struct client *c, struct req *r)
 {
-	if ((r->cmd->flags & CMD_BLOCKS) && !c->session.in_tx)
+	if ((r->cmd->flags & CMD_BLOCKS) && !c->session.in_tx) {
+		pool_ask_id(c->link);
 		r = client_shorten(c, r);
+	}
 	if (r->held)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));

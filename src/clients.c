@@ -97,14 +97,15 @@ struct clients_filter {
 	bool		 skip_me;
 };
 
-/* CLIENT LIST or KILL, on its way from thread to thread. */
+/* CLIENT LIST, KILL or UNBLOCK, on its way from thread to thread. */
 struct clients_question {
 	struct clients_round	 round;		/* first: see ..._of() */
 	struct clients		*home;
 	uint64_t		 me;		/* the client that asks */
 	struct clients_filter	 filter;	/* of KILL */
 	bool			 old_form;
-	long long		 killed;
+	const char		*unblock;	/* TIMEOUT or ERROR */
+	long long		 killed;	/* or unblocked */
 	enum client_answer	 how;
 	struct buf		 text;
 };
@@ -181,6 +182,16 @@ clients_visit_kill(struct clients *cs, struct clients_round *r)
 		else
 			client_end(e->client, "killed by CLIENT KILL");
 	}
+}
+
+static void
+clients_visit_unblock(struct clients *cs, struct clients_round *r)
+{
+	struct clients_question *q = clients_question_of(r);
+	struct client *c = clients_find(cs, (uint64_t)q->filter.id);
+
+	if (c != NULL && client_unblock(c, q->unblock))
+		q->killed++;
 }
 
 size_t
@@ -274,6 +285,33 @@ clients_ask_kill(struct clients *cs, const struct client *c,
 }
 
 static enum client_answer
+clients_ask_unblock(struct clients *cs, const struct client *c,
+    const struct req *r, struct buf *out)
+{
+	struct resp_arg id = resp_request_arg(r->bytes, r->len, 2);
+	bool error = session_arg_is(r, 3, "ERROR");
+	struct clients_question *q;
+	long long n;
+
+	/* Redis' own words (networking.c, clientCommand). */
+	if (r->argc > 3 && !error && !session_arg_is(r, 3, "TIMEOUT")) {
+		resp_add_error(out, "ERR CLIENT UNBLOCK reason should be "
+		    "TIMEOUT or ERROR");
+		return CLIENT_STAYS;
+	}
+	if (!util_number(id.p, id.len, &n)) {
+		resp_add_error(out, "ERR value is not an integer or out of "
+		    "range");
+		return CLIENT_STAYS;
+	}
+	q = clients_question_new(cs, c, clients_visit_unblock);
+	q->filter.id = n;
+	q->unblock = error ? "ERROR" : "TIMEOUT";
+	cs->ops.round(&q->round, cs->env.loop, cs->ops.arg);
+	return CLIENT_LATER;
+}
+
+static enum client_answer
 clients_answer(struct client_env *env, struct client *c, const struct req *r,
     struct buf *out)
 {
@@ -287,6 +325,8 @@ clients_answer(struct client_env *env, struct client *c, const struct req *r,
 		return CLIENT_LATER;
 	case CMD_CLIENT_KILL:
 		return clients_ask_kill(cs, c, r, out);
+	case CMD_CLIENT_UNBLOCK:
+		return clients_ask_unblock(cs, c, r, out);
 	case CMD_CLIENT_INFO:
 		clients_line(cs, c, &text);
 		resp_add_bulk(out, buf_data(&text), buf_len(&text));

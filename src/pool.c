@@ -56,6 +56,8 @@ struct pool_link {
 	void			*owner;		/* of an OWN one */
 	enum pool_role		 role;
 	enum side		 side;
+	bool			 id_asked;
+	uint64_t		 id;		/* what Redis calls it, or 0 */
 	unsigned		 greetings;	/* unanswered */
 	unsigned		 idle;		/* ticks */
 	unsigned		 choked;	/* ticks */
@@ -308,6 +310,9 @@ pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 {
 	struct pool_link *l = arg;
 
+	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID &&
+	    done && *p == ':')
+		l->id = strtoull(p + 1, NULL, 10);
 	if (r->from == REQ_CLIENT)
 		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
 	else if (!done)
@@ -507,6 +512,24 @@ pool_return(struct pool_link *l, struct pool_user *u)
 	u->refs++;
 	pool_user_put(was);
 	pool_set_role(l, POOL_SPARE);
+}
+
+void
+pool_ask_id(struct pool_link *l)
+{
+	static const char id[] = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
+
+	if (l->id_asked)
+		return;
+	l->id_asked = true;
+	backend_send(l->backend, req_new(cmd_lookup("client", 6, "id", 2),
+	    REQ_SESSION, 2, id, sizeof(id) - 1));
+}
+
+uint64_t
+pool_link_id(const struct pool_link *l)
+{
+	return l->id;
 }
 
 bool

@@ -108,6 +108,13 @@ void		 pool_return(struct pool_link *, struct pool_user *);
  */
 void		 pool_drop(struct pool_link *);
 
+/*
+ * What Redis calls the connection: 0 until the answer to pool_ask_id() has
+ * come, which asks once.
+ */
+void		 pool_ask_id(struct pool_link *);
+uint64_t	 pool_link_id(const struct pool_link *);
+
 bool		 pool_link_own(const struct pool_link *);
 bool		 pool_link_checks(const struct pool_link *);	/* pool_check */
 enum side	 pool_link_side(const struct pool_link *);
