@@ -18,22 +18,25 @@
 
 #include "stats.h"
 
-static bool
-client_listen_moves(enum client_listen l)
+/* A switch waits for one that moves, if it takes what it is told. */
+void
+client_listen_count(struct client *c)
 {
-	return l == CLIENT_HEARS_OUT || l == CLIENT_HEARS_ANEW;
+	bool moves = (c->listen == CLIENT_HEARS_OUT ||
+	    c->listen == CLIENT_HEARS_ANEW) && c->choked == NULL;
+
+	if (moves && !c->moves)
+		gate_moves(c->env->gate);
+	else if (c->moves && !moves)
+		gate_moved(c->env->gate);
+	c->moves = moves;
 }
 
 void
 client_listen_set(struct client *c, enum client_listen l)
 {
-	bool moved = client_listen_moves(c->listen);
-
 	c->listen = l;
-	if (client_listen_moves(l) && !moved)
-		gate_moves(c->env->gate);
-	else if (moved && !client_listen_moves(l))
-		gate_moved(c->env->gate);
+	client_listen_count(c);
 }
 
 /* A request was answered: it may listen from now on, or no more. */

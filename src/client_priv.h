@@ -65,6 +65,7 @@ struct client {
 	uint64_t		 id;
 	struct session		 session;
 	enum client_listen	 listen;
+	bool			 moves;		/* the gate counts it */
 	char			 heard;		/* last byte of a stream */
 	struct mono		 since;
 	struct mono		 active;
@@ -130,6 +131,7 @@ void	client_settle_bounced(struct client *);
 bool	client_is_leaving(const struct client *);
 
 /* client_listen.c */
+void	client_listen_count(struct client *);
 void	client_listen_set(struct client *, enum client_listen);
 void	client_listen_learn(struct client *);
 void	client_listen_lost(struct client *);

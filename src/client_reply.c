@@ -39,6 +39,7 @@ client_write(struct client *c, const char *p, size_t n)
 	    c->link != NULL && c->choked == NULL) {
 		c->choked = c->link;
 		backend_pause(pool_backend(c->link), c);
+		client_listen_count(c);
 	}
 }
 
