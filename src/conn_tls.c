@@ -23,6 +23,9 @@
 /* What is encrypted before the socket must take it. */
 #define CONN_TLS_AHEAD	(8 * CONN_TLS_RECORD)
 
+/* What short replies need; the handshake's were large. */
+#define CONN_TLS_KEEP	1024
+
 struct conn_tls {
 	SSL			*ssl;
 	struct buf		 wire;		/* encrypted, not yet sent */
@@ -258,6 +261,8 @@ conn_tls_send(struct conn *c)
 	for (;;) {
 		error = conn_put(c, &t->wire);
 		n = buf_len(&c->output);
+		if (buf_len(&t->wire) == 0 && t->wire.size > CONN_TLS_KEEP)
+			buf_free(&t->wire);
 		if (error != 0 || n == 0 || buf_len(&t->wire) > 0 ||
 		    c->state == CONN_HANDSHAKE)
 			return error;
