@@ -883,6 +883,7 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->heard.gate.reads = c->heard.gate.writes = SIDE_NONE;
 	util_random(&c->session, sizeof(c->session));
 	TAILQ_INIT(&c->wishes);
+	LIST_INIT(&c->orders);
 	vip_init(&c->vip, control_ms(c->awake));
 	c->look = event_new(loop_base(l), -1, 0, control_on_look, c);
 	c->tick = event_new(loop_base(l), -1, EV_PERSIST, control_on_tick, c);
@@ -908,11 +909,10 @@ control_free(struct control *c)
 	gate_on_report(c->gate, NULL, NULL);
 	gate_on_progress(c->gate, NULL, NULL);
 	control_salvage_end(c);
-	for (s = SIDE_A; s <= SIDE_B; s++) {
-		c->order_seq[s]++;	/* no order counts any more */
+	for (s = SIDE_A; s <= SIDE_B; s++)
 		if (c->redis[s] != NULL)
 			redis_free(c->redis[s]);
-	}
+	control_orders_free(c);
 	control_clients_free(c);
 	if (c->peer != NULL)
 		peer_free(c->peer);

@@ -80,6 +80,7 @@ struct control {
 	struct msg		 asked;		/* its last COMMIT */
 	struct msg		 said;		/* our last BEAT */
 	struct mono		 said_at;
+	LIST_HEAD(, control_order) orders;	/* under way */
 	unsigned		 order_seq[2];	/* the order that counts */
 	uint64_t		 clean_epoch;	/* what follows is of it */
 	unsigned		 clean[2];	/* the redis_connection() where
@@ -125,6 +126,7 @@ void	control_count_own(struct control *, enum side);
 /* control_redis.c */
 /* On a new connection of a leader: is there a newer one? */
 void	control_list_redis(struct control *, enum side);
+void	control_orders_free(struct control *);
 void	control_order_redis(struct control *, enum node_order_kind,
 	    enum side);
 

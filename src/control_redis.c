@@ -13,6 +13,7 @@
 #define CONTROL_ORDER_MS	1000
 
 struct control_order {
+	LIST_ENTRY(control_order) link;
 	struct control		*control;
 	enum node_order_kind	 kind;
 	enum side		 side;
@@ -33,7 +34,20 @@ control_order_end(struct control_order *o, bool ok, const char *why)
 		    NODE_EV_ORDER_FAILED, o->side);
 		control_run(c);
 	}
+	LIST_REMOVE(o, link);
 	free(o);
+}
+
+/* Their control links are gone, and with them their answers. */
+void
+control_orders_free(struct control *c)
+{
+	struct control_order *o;
+
+	while ((o = LIST_FIRST(&c->orders)) != NULL) {
+		LIST_REMOVE(o, link);
+		free(o);
+	}
 }
 
 static const char *
@@ -310,6 +324,7 @@ control_order_redis(struct control *c, enum node_order_kind kind,
 	o->kind = kind;
 	o->side = side;
 	o->seq = ++c->order_seq[side];
+	LIST_INSERT_HEAD(&c->orders, o, link);
 	if (control_order_changes(kind) && (!redis_is_current(r) ||
 	    c->clean[side] != redis_connection(r))) {
 		control_order_end(o, false, "it has not been read yet on this "

@@ -85,6 +85,19 @@ sub end_under_load {
 my $pair = T::Pair->new;
 end_under_load($pair, $_) for qw(a b);
 
+# ---- an order to a Redis in flight ----
+
+$pair = T::Pair->new;
+my $leader = $pair->leader;
+my $next = $pair->proxy($pair->other($leader));
+$pair->redis($leader)->child->signal('STOP');
+$pair->proxy($leader)->child->signal('TERM');
+wait_for('an order to both Redis', sub { $next->log =~ /CLAIM -> CLEAN/ });
+$next->child->signal('TERM');
+wait_for('the end', sub { $next->child->ended });
+is($next->child->{status}, 0, 'it ends in the middle of an order');
+$pair->redis($leader)->child->signal('CONT');
+
 # ---- answers in flight ----
 
 my $redis = T::Redis->new;
