@@ -66,8 +66,8 @@ sub pass { select undef, undef, undef, $_[0] }
 sub node
 {
 	my ($c) = @_;
-	my @up = grep { $c->lab->running($_, 'holdover') && !$c->{still}{$_} }
-	    $c->lab->nodes;
+	my @up = grep { $c->lab->running($_, 'holdover') && !$c->{still}{$_} &&
+	    !$c->{ending}{$_} } $c->lab->nodes;
 	my $drawn = rand;
 
 	return $up[int $drawn * @up];
@@ -107,12 +107,38 @@ sub round
 		pass($wait) if $amid;
 		my @end = map { $_->[2]->($c) } @what;
 		$_->() for @end;
-		$c->lab->wait_steady(STEADY, together => $c->lab->netns ||
-		    rand() < 0.7);
+		$c->steady;
 	}, kills => scalar grep { $_->[3] } @what);
 	$c->lab->mark_writers;	# what each was told is counted up to here
 	$step->{indoubt} = $c->lab->writers->{previous_indoubt_max};
 	return $step;
+}
+
+# What the two Redis say of themselves: one writes, the other copies it.
+# Holdover may not have noticed yet what happened.
+sub is_paired
+{
+	my ($c) = @_;
+	my @said = map { $c->lab->redis($_, 'INFO', 'replication') // '' }
+	    $c->lab->nodes;
+	my ($primary) = grep { /^role:master/m } @said;
+	my ($replica) = grep { /^role:slave/m &&
+	    /^master_link_status:up/m } @said;
+
+	return unless $primary && $replica;
+	my ($of_primary, $of_replica) = map { /^master_replid:(\w+)/m }
+	    $primary, $replica;
+	return $of_primary eq $of_replica;
+}
+
+sub steady
+{
+	my ($c) = @_;
+	my %want = (together => $c->lab->netns || rand() < 0.7);
+
+	$c->lab->wait_until('a primary and its replica', STEADY,
+	    sub { $c->is_paired });
+	return $c->lab->wait_steady(STEADY, %want);
 }
 
 # An order whose answer nobody waits for; the connection is to be kept.
@@ -259,8 +285,10 @@ sub start_again
 	my ($c, $node, $seconds) = @_;
 	my $lab = $c->lab;
 
+	$c->{ending}{$node} = 1;
 	return sub {
 		pass($seconds);
+		delete $c->{ending}{$node};
 		return unless $lab->{node}{$node};
 		$lab->wait_until("Holdover on $node has ended", 10,
 		    sub { !$lab->running($node, 'holdover') });
