@@ -126,7 +126,8 @@ sub step
 	my $us = $lab->mark_writers;
 	my $after = $lab->writers;
 	my %r = (name => $name, longest_us => $us, seconds => $seconds,
-	    words => {}, begin_us => $begin_us, %more);
+	    words => {}, begin_us => $begin_us,
+	    indoubt => $after->{previous_indoubt_max}, %more);
 	# How long it took beyond VRRP's own time, where the VIP moved.
 	my $vip = $lab->vip_came_us($begin);
 	$r{beyond_us} = $after->{previous_start_real_us} + $us - $vip

@@ -102,16 +102,13 @@ sub round
 	my $name = join ', ', $amid ? 'switchover' : (), map { $_->[0] } @what;
 
 	$c->{primary} = $c->lab->primary // 'a';
-	my $step = $c->{scenario}->step($name, sub {
+	return $c->{scenario}->step($name, sub {
 		my $order = $amid && $c->begin_switchover;
 		pass($wait) if $amid;
 		my @end = map { $_->[2]->($c) } @what;
 		$_->() for @end;
 		$c->steady;
 	}, kills => scalar grep { $_->[3] } @what);
-	$c->lab->mark_writers;	# what each was told is counted up to here
-	$step->{indoubt} = $c->lab->writers->{previous_indoubt_max};
-	return $step;
 }
 
 # What the two Redis say of themselves: one writes, the other copies it.
