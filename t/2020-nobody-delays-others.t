@@ -106,4 +106,14 @@ wait_for('it to be asked', sub { !$direct->command('EXISTS', 'once') });
 $_->send('GET', 'o:1') for @others;
 is((grep { $_->reply == 1 } @others), 5, 'others wait a little at most');
 
+# Who runs a script for ever can be stopped from another connection.
+$redis->command('CONFIG', 'SET', 'busy-reply-threshold', 100);
+my ($script, $killer) = map { $proxy->connect } 1 .. 2;
+$killer->command('PING');
+$script->send('EVAL', 'while true do end', 0);
+wait_for('the script to run', sub {
+	($redis->command('GET', 'any') // '') =~ /^-BUSY/ });
+is($killer->command('SCRIPT', 'KILL'), 'OK', 'SCRIPT KILL');
+like($script->reply, qr/^-ERR .*killed/i, 'ends the script');
+
 done_testing;
