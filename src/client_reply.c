@@ -27,6 +27,18 @@ client_unchoke(struct client *c)
 		backend_resume(pool_backend(l));
 }
 
+/*
+ * More than that is not read for it. On its own link nobody else waits, and
+ * what is not read need not be copied either.
+ */
+static size_t
+client_output_limit(const struct client *c)
+{
+	return conn_blocked(c->conn) && c->state == CLIENT_OPEN &&
+	    c->link != NULL && pool_link_own(c->link) ? CLIENT_AT_ONCE :
+	    c->env->output_limit;
+}
+
 void
 client_write(struct client *c, const char *p, size_t n)
 {
@@ -35,7 +47,7 @@ client_write(struct client *c, const char *p, size_t n)
 		conn_write_now(c->conn, p, n);
 	else
 		conn_write(c->conn, p, n);
-	if (conn_pending(c->conn) > c->env->output_limit &&
+	if (conn_pending(c->conn) > client_output_limit(c) &&
 	    c->link != NULL && c->choked == NULL) {
 		c->choked = c->link;
 		backend_pause(pool_backend(c->link), c);

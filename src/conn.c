@@ -388,6 +388,8 @@ conn_write_now(struct conn *c, const void *p, size_t n)
 	    c->state >= CONN_UP && c->state < CONN_ENDED) {
 		sent = send(c->fd, p, n, MSG_NOSIGNAL);
 		/* What fails now fails again when the rest is sent. */
+		if (sent >= 0 ? (size_t)sent < n : errno == EAGAIN)
+			conn_block(c, true);
 		if (sent < 0)
 			sent = 0;
 		c->sent += (uint64_t)sent;
@@ -427,6 +429,12 @@ conn_resume(struct conn *c)
 	conn_arm(c, EV_READ, event_get_callback(&c->in));
 	if (c->tls != NULL)
 		conn_tls_resume(c);
+}
+
+bool
+conn_blocked(const struct conn *c)
+{
+	return c->blocked;
 }
 
 bool

@@ -92,6 +92,7 @@ void	conn_write(struct conn *, const void *, size_t);
  */
 void	conn_write_now(struct conn *, const void *, size_t);
 size_t	conn_pending(const struct conn *);	/* bytes not yet sent */
+bool	conn_blocked(const struct conn *);	/* the socket takes no more */
 uint64_t conn_sent(const struct conn *);	/* bytes sent since the start */
 
 /*
