@@ -12,6 +12,10 @@
 
 #include "log.h"
 
+/* One that was up and went is asked again that soon, and for that long. */
+#define REDIS_AGAIN_US		2000
+#define REDIS_EAGER_MS		300
+
 #define REDIS_ARGS		16
 #define REDIS_CONNECT_MS	1000
 
@@ -38,6 +42,8 @@ struct redis {
 	bool			 polling;	/* an INFO is awaited */
 	unsigned		 polls;		/* answered by one */
 	struct event		*tick;
+	struct event		*again;		/* connect before the tick */
+	struct mono		 eager_until;
 	struct mono		 connect_deadline;
 	struct info		 info;
 	struct mono		 heard;
@@ -93,11 +99,17 @@ redis_disconnect(struct redis *r)
 	r->polling = false;
 }
 
-/* The connection is gone: what took its place tells what became of Redis. */
+/*
+ * The connection is gone: what took its place tells what became of Redis. A
+ * killed process' listener goes some milliseconds after its connections, and
+ * until then a new one is accepted, and reset: it is asked again soon. But
+ * not for ever: who always hangs up is asked at the next poll.
+ */
 static void
 redis_lost(struct redis *r, int error)
 {
-	/* One that never answered could be asked at once for ever. */
+	static const struct timeval soon = { 0, REDIS_AGAIN_US };
+	struct mono now = mono_now();
 	bool was_up = r->link == REDIS_LINKED;
 	/* In protected mode Redis says no, and hangs up. */
 	bool denied = r->link == REDIS_DENIED &&
@@ -107,8 +119,12 @@ redis_lost(struct redis *r, int error)
 	redis_set_link(r, denied ? REDIS_DENIED :
 	    error == ECONNREFUSED ? REDIS_REFUSED : REDIS_DOWN);
 	redis_fail_waits(r);
+	if (was_up)
+		r->eager_until = mono_add_ms(now, REDIS_EAGER_MS);
 	if (was_up && r->bev == NULL)
 		redis_connect(r);
+	else if (r->link == REDIS_DOWN && mono_before(now, r->eager_until))
+		evtimer_add(r->again, &soon);
 }
 
 /* It lives, but it is not whom it should be, or thinks so of us. */
@@ -399,6 +415,17 @@ redis_on_tick(evutil_socket_t fd, short what, void *arg)
 		redis_poll(r);
 }
 
+static void
+redis_on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis *r = arg;
+
+	(void)fd;
+	(void)what;
+	if (r->bev == NULL)
+		redis_connect(r);
+}
+
 struct redis *
 redis_new(struct event_base *base, const struct redis_opts *opts,
     redis_changed_fn *changed, void *arg)
@@ -417,7 +444,9 @@ redis_new(struct event_base *base, const struct redis_opts *opts,
 	r->arg = arg;
 	TAILQ_INIT(&r->waits);
 	r->tick = event_new(base, -1, EV_PERSIST, redis_on_tick, r);
-	if (r->tick == NULL || event_add(r->tick, &tv) == -1)
+	r->again = evtimer_new(base, redis_on_again, r);
+	if (r->again == NULL || r->tick == NULL ||
+	    event_add(r->tick, &tv) == -1)
 		fatalx("%s: out of memory", opts->label);
 	redis_connect(r);
 	return r;
@@ -434,6 +463,7 @@ redis_free(struct redis *r)
 		free(w);
 	}
 	event_free(r->tick);
+	event_free(r->again);
 	if (r->opts.password != NULL)
 		explicit_bzero((char *)(uintptr_t)r->opts.password,
 		    strlen(r->opts.password));
