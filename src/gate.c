@@ -291,7 +291,9 @@ gate_done(struct gate *g, bool write)
 	g->writes -= write;
 	STATS_ADD(in_flight, -1);
 	STATS_ADD(writes_in_flight, -write);
-	if (write && gate_check_drained(g))
+	/* A handover pauses the gate and waits for every answer. */
+	if ((write && gate_check_drained(g)) ||
+	    (g->in_flight == 0 && g->pause != GATE_OPEN))
 		gate_progress(g);
 }
 

@@ -154,8 +154,9 @@ void	gate_moves(struct gate *);
 void	gate_moved(struct gate *);
 
 /*
- * A replica has applied a change, or has drained: called on its thread, so
- * that the master's can be told, and there handed on by gate_progress().
+ * A replica has applied a change or has drained, or nothing is in flight
+ * there any more while it is paused: called on its thread, so that the
+ * master's can be told, and there handed on by gate_progress().
  */
 typedef void gate_progress_fn(void *arg);
 void	gate_on_progress(struct gate *, gate_progress_fn *, void *arg);
