@@ -89,6 +89,7 @@ struct client {
 	struct pool_link	*link;
 	struct pool_link	*choked;	/* a link that it does not let
 						 * be read, or NULL */
+	uint64_t		 moving_seq;	/* of the last MOVING told */
 	unsigned		 failing;	/* FAILING_OVERs that lack
 						 * their FAILED_OVER */
 	struct mono		 retry_at;

@@ -68,12 +68,18 @@ client_is_moving(const struct client *c)
 	    conn_local(c->conn)->sa.ss_family == AF_INET);
 }
 
-/* It finds the new holder where it found this one. */
+/*
+ * It finds the new holder where it found this one. Told once, also to one that
+ * asks to be told, or is between two replies again, when the move is near.
+ */
 static void
-client_push_moving(struct client *c)
+client_tell_moving(struct client *c)
 {
 	struct buf b = BUF_INIT;
 
+	if (!client_is_moving(c) || c->moving_seq == c->env->leaving_seq)
+		return;
+	c->moving_seq = c->env->leaving_seq;
 	buf_addf(&b, ">4\r\n$6\r\nMOVING\r\n:%" PRIu64 "\r\n:%d\r\n",
 	    c->env->leaving_seq, CLIENT_MOVING_SECONDS);
 	if (c->session.told == SESSION_TOLD_NO_ENDPOINT)
@@ -89,9 +95,8 @@ client_on_leaving(struct client *c)
 	if (!client_is_leaving(c)) {
 		if (c->state == CLIENT_OPEN)
 			client_account(c);
-	} else if (c->session.told != SESSION_UNTOLD && client_is_moving(c) &&
-	    client_may_push(c))
-		client_push_moving(c);
+	} else
+		client_tell(c, false);
 }
 
 /*
@@ -101,11 +106,14 @@ client_on_leaving(struct client *c)
 void
 client_tell(struct client *c, bool again)
 {
-	if (c->session.told == SESSION_UNTOLD)
+	if (c->session.told == SESSION_UNTOLD) {
 		c->failing = 0;
-	else if (!client_may_push(c))
 		return;
-	else if (c->env->hold_seq == 0)
+	}
+	if (!client_may_push(c))
+		return;
+	client_tell_moving(c);
+	if (c->env->hold_seq == 0)
 		while (c->failing > 0)
 			client_push_end(c);
 	else if ((c->failing == 0 || again) && !client_is_moving(c))

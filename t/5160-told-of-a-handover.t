@@ -26,7 +26,7 @@ my $client = <<'END';
 		    'MAINT_NOTIFICATIONS', 'ON', 'moving-endpoint-type',
 		    $kind) eq 'OK';
 	}
-	my ($c, $n, $moves) = (told(), 0, 0);
+	my ($c, $n, $moves, $at) = (told(), 0, 0, -1);
 	print "ready\n";
 	while ($moves < 3) {
 		my ($moving, $got) = (0, $c->command('INCR', "n-$kind"));
@@ -38,7 +38,8 @@ my $client = <<'END';
 		}
 		$n++;
 		die "INCR $n: $got\n" if $got ne $n;
-		print "first\n" if $n == 1;
+		print "goes on\n" if $at != $moves;
+		$at = $moves;
 		next if !$moving;
 		$moves++;
 		$c->close;
@@ -61,7 +62,8 @@ $lab->spawn('client', "told-$_", $^X, "-I$FindBin::Bin/lib", '-e', $client,
 for my $move (1 .. 3) {
 	for my $kind (@kinds) {
 		$lab->wait_until("$kind to go on", 20, sub {
-			$lab->idle("told-$kind") =~ /^first$/m });
+			(() = $lab->idle("told-$kind") =~ /^goes on$/mg) >=
+			    $move });
 	}
 	# The other node may not be ready to take it yet.
 	ok $lab->wait_for(20, sub {
