@@ -250,6 +250,18 @@ salvage_on_dump(struct redis *r, redisReply *reply, void *arg)
 	memcpy(k->dump, reply->str, k->dump_len);
 }
 
+/* Once all keys of this page are here: the next page, or the next database. */
+static void
+salvage_go_on(struct salvage *s)
+{
+	if (!TAILQ_EMPTY(&s->keys) || s->text[0] != '\0')
+		return;
+	if (strcmp(s->cursor, "0") != 0)
+		salvage_scan(s);
+	else
+		salvage_next_db(s);
+}
+
 static void
 salvage_on_pttl(struct redis *r, redisReply *reply, void *arg)
 {
@@ -262,12 +274,7 @@ salvage_on_pttl(struct redis *r, redisReply *reply, void *arg)
 	if (k->dump != NULL)
 		salvage_add_key(s, k, reply->integer);
 	salvage_free_key(s, k);
-	if (!TAILQ_EMPTY(&s->keys) || s->text[0] != '\0')
-		return;
-	if (strcmp(s->cursor, "0") != 0)
-		salvage_scan(s);
-	else
-		salvage_next_db(s);
+	salvage_go_on(s);
 }
 
 static void
@@ -309,12 +316,7 @@ salvage_on_scan(struct redis *r, redisReply *reply, void *arg)
 	for (i = 0; i < keys->elements; i++)
 		if (keys->element[i]->type == REDIS_REPLY_STRING)
 			salvage_ask_key(s, keys->element[i]);
-	if (!TAILQ_EMPTY(&s->keys))
-		return;
-	if (strcmp(s->cursor, "0") != 0)
-		salvage_scan(s);
-	else
-		salvage_next_db(s);
+	salvage_go_on(s);
 }
 
 static void
