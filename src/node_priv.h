@@ -1,7 +1,8 @@
 /*
- * Shared by node.c (the table, commits, who leads), node_choose.c (which
- * copy is the primary), node_lead.c (keeping the pair well) and
- * node_switch.c (the planned switch), and by nobody else.
+ * Shared by node.c (the table and its steps), node_commit.c (changes of the
+ * record), node_learn.c (who leads), node_choose.c (which copy is the
+ * primary), node_lead.c (keeping the pair well) and node_switch.c (the
+ * planned switch), and by nobody else.
  */
 #ifndef NODE_PRIV_H
 #define NODE_PRIV_H
@@ -29,6 +30,20 @@ void	node_commit_drop(struct node *);
 void	node_commit_give_up(struct node *);
 /* The same, with the present epoch and the next seq. */
 struct record	*node_commit_next(struct node *);
+/* Is it durable where it must be? */
+bool	node_commit_ready(const struct node *);
+/* Then it is the record, and true is returned. */
+bool	node_commit_holds(struct node *);
+
+/* Writes a record of the peer's, or the same once more, to this disk. */
+void	node_store(struct node *, const struct record *);
+/* Tries the disk again, once it has refused. */
+void	node_store_again(struct node *);
+/* What the disk said counts whatever else has come up meanwhile. */
+void	node_note_store(struct node *, enum node_event);
+void	node_disk_why(struct node *);
+/* That record of the peer's, as this node takes it over. */
+struct record	node_adopted(const struct node *, const struct record *);
 
 /* May this node act without the peer's vote now? */
 bool	node_alone_ok(const struct node *);
@@ -37,6 +52,13 @@ bool	node_peer_dead(const struct node *);
 
 /* The state lasts no longer: TIMER comes after that many ms. */
 void	node_deadline(struct node *, int64_t ms);
+
+/* Rows of any state, and of those that do not lead. */
+node_fn	node_lost;					/* node.c */
+node_fn	node_disk_failed;				/* node_commit.c */
+node_fn	node_learn_look, node_lost_look,		/* node_learn.c */
+	node_learn_operator, node_not_leading, node_follow_look,
+	node_claim_look, node_claim_committed, node_claim_refused;
 
 /* Rows of leaders' states. */
 node_fn	node_clean_enter, node_clean_done,		/* node_choose.c */
