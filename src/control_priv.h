@@ -1,6 +1,6 @@
 /*
- * Shared by control.c (facts, steps, messages), control_redis.c (orders to
- * a Redis) and control_wish.c (operators' orders), and by nobody else.
+ * Shared by control.c (steps, the gate, when to look) and the other
+ * control_*.c, whose part is named below, and by nobody else.
  */
 #ifndef CONTROL_PRIV_H
 #define CONTROL_PRIV_H
@@ -112,16 +112,38 @@ struct control {
 void	control_push(struct control *, enum node_event, enum side);
 /* Lets node take the events that were pushed, and carries out its orders. */
 void	control_run(struct control *);
-bool	control_vip_told(const struct control *);
 /* Look again before anything else is done. */
 void	control_poke(struct control *);
 
+void	control_on_redis(struct redis *, void *arg);
+void	control_on_poke(void *arg);
+
+/* control_see.c */
+void	control_see(struct control *);
+int64_t	control_ms(struct mono);
+/* It slept: what it knew counts no more. */
+void	control_woke(struct control *, struct mono now);
+/* May another have led since, for all that is known? */
+bool	control_in_doubt(const struct control *);
+/* Has this node the VIP, with a keepalived that lives? */
+bool	control_holder(const struct control *);
+
+/* control_talk.c */
+/* due: also if the peer learns nothing new by it. */
+void	control_beat(struct control *, bool due);
+void	control_send_record(struct control *, enum msg_type,
+	    const struct record *);
+void	control_on_message(const struct msg *, void *arg);
+void	control_on_peer(void *arg);
+/* Has the peer answered what it was told since the VIP came or left here? */
+bool	control_vip_told(const struct control *);
+
+/* control_start.c */
+bool	control_start(struct control *, char *why, size_t whysize);
 /* For a link to a Redis; with the password, so free it soon. */
 bool	control_redis_opts(const struct control *, struct redis_opts *,
 	    char *why, size_t whysize);
 void	control_redis_opts_free(struct redis_opts *);
-/* What that Redis had of its own is about to be lost. */
-void	control_count_own(struct control *, enum side);
 
 /* control_redis.c */
 /* On a new connection of a leader: is there a newer one? */
@@ -148,6 +170,8 @@ void	control_sample(struct control *, enum side);
 void	control_note_state(struct control *);
 void	control_note_gate(struct control *, const struct gate_order *was);
 void	control_count_switch(struct control *);
+/* What that Redis had of its own is about to be lost. */
+void	control_count_own(struct control *, enum side);
 
 /* control_wish.c */
 void	control_wish_message(struct control *, const struct msg *);
