@@ -406,6 +406,15 @@ backend_unanswered(const struct backend *b)
 	return n;
 }
 
+uint64_t
+backend_awaited(const struct backend *b)
+{
+	const struct req *r = TAILQ_FIRST(&b->unanswered);
+
+	/* Each takes more bytes than it has replies. */
+	return r == NULL ? 0 : r->sent_from + r->answered + 1;
+}
+
 bool
 backend_keyed(const struct backend *b)
 {

@@ -64,6 +64,12 @@ bool		 backend_between(const struct backend *); /* two replies */
 bool		 backend_idle(const struct backend *);	/* nothing unanswered */
 size_t		 backend_unanswered(const struct backend *);	/* requests */
 
+/*
+ * What it waits for: another number after each reply that has come whole, 0
+ * when nothing is unanswered.
+ */
+uint64_t	 backend_awaited(const struct backend *);
+
 /* Has it requests whose answers say something about keys? */
 bool		 backend_keyed(const struct backend *);
 

@@ -179,6 +179,48 @@ client_on_lost(void *arg, enum side side)
 	client_listen_lost(c);
 }
 
+/*
+ * Redis takes a MULTI even then, so that nobody's transaction runs in part:
+ * it will be sent with what it queues, and its EXEC fails.
+ */
+static void
+client_answer_busy(struct client *c, struct req *r, const char *error)
+{
+	static const struct resp_reply ok = { .type = '+' };
+
+	if (!r->in_tx && r->cmd->special != CMD_EXEC &&
+	    r->cmd->special != CMD_DISCARD)
+		client_answer_not_run(r, error);
+	else if (r->cmd->special == CMD_EXEC)
+		resp_add_error(&r->reply, "EXECABORT Transaction discarded "
+		    "because of: %s", error);
+	else if (r->cmd->special == CMD_MULTI ||
+	    r->cmd->special == CMD_DISCARD)
+		resp_add_simple(&r->reply, "OK");
+	else {
+		resp_add_error(&r->reply, "%s", error);
+		session_on_dropped(&c->session);
+		return;
+	}
+	session_on_reply(&c->session, r, &ok);
+}
+
+void
+client_on_busy(void *arg, struct req *r, const char *error)
+{
+	struct client *c = arg;
+
+	c->in_flight--;
+	client_unsend(c, r);
+	client_answer_busy(c, r, error);
+	client_answered(c, r);
+	if (c->in_flight == 0 && !pool_link_own(c->link)) {
+		client_unchoke(c);
+		c->link = NULL;
+	}
+	loop_defer(c->env->loop, &c->settle);
+}
+
 /* Finds the first request that waits. */
 static void
 client_rewind(struct client *c)

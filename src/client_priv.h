@@ -155,6 +155,7 @@ void	client_answer_not_run(struct req *r, const char *error);
 /* For client_pool_ops. */
 void	client_on_back(void *client, struct req *, bool maybe_ran);
 void	client_on_lost(void *client, enum side);
+void	client_on_busy(void *client, struct req *, const char *error);
 void	client_on_push(void *client, const char *, size_t);
 void	client_on_ready(void *client);
 void	client_on_moved(void *client);

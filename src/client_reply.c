@@ -457,6 +457,7 @@ const struct pool_ops client_pool_ops = {
 	.on_back = client_on_back,
 	.on_lost = client_on_lost,
 	.on_unwelcome = client_on_unwelcome,
+	.on_busy = client_on_busy,
 	.on_room = client_on_room,
 	.on_hold = client_on_hold,
 	.on_slow = client_on_slow,

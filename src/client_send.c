@@ -15,7 +15,14 @@ client_user(struct client *c)
 	return c->user;
 }
 
-enum client_need { CLIENT_SHARES, CLIENT_CHECKS, CLIENT_AUTHS, CLIENT_OWNS };
+enum client_need {
+	CLIENT_SHARES,
+	CLIENT_RUNS,		/* a script */
+	CLIENT_ALONE,
+	CLIENT_CHECKS,
+	CLIENT_AUTHS,
+	CLIENT_OWNS
+};
 
 /* What kind of link must carry it? */
 static enum client_need
@@ -24,10 +31,14 @@ client_need(const struct client *c, const struct req *r)
 	if (c->heavy > 0 || r->passed || r->len > CLIENT_LARGE ||
 	    session_needs_own(&c->session))
 		return CLIENT_OWNS;
+	if (r->script)
+		return CLIENT_RUNS;
 	if (r->kind != REQ_ONE)
 		return CLIENT_SHARES;
-	if (r->cmd->flags & ~(unsigned)CMD_CONTAINER)
+	if (r->cmd->flags & CMD_OWNS)
 		return CLIENT_OWNS;
+	if (r->cmd->flags & CMD_ALONE)
+		return CLIENT_ALONE;
 	switch (r->cmd->special) {
 	case CMD_MULTI:
 	case CMD_WATCH:
@@ -72,11 +83,18 @@ client_find_link(struct client *c, enum side side, enum client_need need)
 {
 	switch (need) {
 	case CLIENT_SHARES:
-		return pool_shared(client_user(c), side);
+		/* Behind its own script it need not wait for the answer. */
+		return c->link != NULL && pool_link_runs(c->link) ?
+		    pool_shared_for(client_user(c), side, POOL_SCRIPTS) :
+		    pool_shared(client_user(c), side);
+	case CLIENT_RUNS:
+		return pool_shared_for(client_user(c), side, POOL_SCRIPTS);
+	case CLIENT_ALONE:
+		return pool_shared_for(client_user(c), side, POOL_ALONE);
 	case CLIENT_CHECKS:
-		return pool_check(client_user(c), side, false);
+		return pool_shared_for(client_user(c), side, POOL_CHECK);
 	case CLIENT_AUTHS:
-		return pool_check(client_user(c), side, true);
+		return pool_shared_for(client_user(c), side, POOL_AUTH);
 	case CLIENT_OWNS:
 		break;
 	}

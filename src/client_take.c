@@ -13,6 +13,7 @@ struct client_run {
 	const struct cmd	*first;
 	unsigned		 n;
 	unsigned		 writes;
+	unsigned		 flags;	/* of any of them */
 	bool			 keyed;
 };
 
@@ -63,6 +64,7 @@ client_run_end(struct client *c, struct client_run *run)
 	r = req_several(REQ_RUN, run->first, run->writes > 0 ? CMD_WRITE :
 	    run->keyed ? CMD_READ : CMD_ANY, run->n, run->writes, run->p,
 	    run->len);
+	r->script = (run->flags & CMD_SCRIPT) != 0;
 	run->n = 0;
 	client_append(c, r);
 }
@@ -76,10 +78,12 @@ client_run_add(struct client_run *run, const struct cmd *cmd, const char *p,
 		run->len = 0;
 		run->first = cmd;
 		run->writes = 0;
+		run->flags = 0;
 		run->keyed = false;
 	}
 	run->len += len;
 	run->writes += cmd->class == CMD_WRITE;
+	run->flags |= cmd->flags;
 	run->keyed |= cmd->class != CMD_ANY;
 }
 
@@ -88,7 +92,7 @@ static bool
 client_is_plain(const struct client *c, const struct cmd *cmd)
 {
 	return (cmd->special == CMD_PLAIN || cmd->special == CMD_EVALSHA) &&
-	    (cmd->flags & ~(unsigned)CMD_CONTAINER) == 0 &&
+	    (cmd->flags & (CMD_OWNS | CMD_ALONE)) == 0 &&
 	    cmd->class <= CMD_ANY && !c->env->denied[cmd_index(cmd)];
 }
 
@@ -109,7 +113,8 @@ client_take_tx(struct client *c, const char *p, size_t n)
 	struct resp_request f = { 0 };
 	const struct cmd *cmd, *first = NULL;
 	size_t used = 0;
-	unsigned k = 0;
+	unsigned k = 0, flags = 0;
+	struct req *r;
 	long long len;
 
 	if (n > CLIENT_LARGE)
@@ -126,10 +131,12 @@ client_take_tx(struct client *c, const char *p, size_t n)
 		if (!cmd_arity_ok(cmd, f.argc))
 			return 0;
 		used += (size_t)len;
+		flags |= cmd->flags;
 		k++;
 	} while (cmd->special != CMD_EXEC);
-	client_append(c, req_several(REQ_TX, first, CMD_WRITE, k, 1, p,
-	    used));
+	r = req_several(REQ_TX, first, CMD_WRITE, k, 1, p, used);
+	r->script = (flags & CMD_SCRIPT) != 0;
+	client_append(c, r);
 	return used;
 }
 

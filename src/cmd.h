@@ -27,7 +27,12 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 #define CMD_CONTAINER	0x08	/* its first argument names a subcommand */
 #define CMD_PINS	0x10	/* may leave state in the connection that is
 				 * unknown here: it is this client's for good */
-#define CMD_ALONE	0x20	/* must not stand behind what others asked */
+#define CMD_ALONE	0x20	/* Redis answers it whatever else it does: it
+				 * never stands behind what others asked */
+#define CMD_SCRIPT	0x40	/* runs one: while it does not end, Redis
+				 * reads nothing from the same connection */
+#define CMD_OWNS	(CMD_BLOCKS | CMD_STREAM | CMD_LISTENS | CMD_PINS)
+				/* needs a connection of its own */
 
 /*
  * Commands that a session itself must look at: they change what it is, or

@@ -21,6 +21,9 @@
 #define POOL_TICK_S		1
 #define POOL_IDLE_TICKS		30
 
+/* What waits for a script is looked at so often. */
+#define POOL_LOOK_MS		50
+
 /*
  * Redis takes a connection as the default user's for good if no password
  * was asked for when it was made. So that one set later is asked for soon,
@@ -28,14 +31,17 @@
  */
 #define POOL_OPEN_TICKS		5
 
-/* A RETIRED one was shared; it goes when its last reply is in. */
-enum pool_role { POOL_SHARED, POOL_RETIRED, POOL_OWN, POOL_SPARE, POOL_LOST };
-
-/* What a user's shared links are for. */
-enum pool_kind {
-	POOL_WORK,		/* the clients' requests */
-	POOL_CHECK,		/* HELLO and SELECT, as this user */
-	POOL_AUTH		/* AUTH: no user's */
+/*
+ * A BUSY one is shared, but takes no more until a script has ended. A RETIRED
+ * one was shared; it goes when its last reply is in.
+ */
+enum pool_role {
+	POOL_SHARED,
+	POOL_BUSY,
+	POOL_RETIRED,
+	POOL_OWN,
+	POOL_SPARE,
+	POOL_LOST
 };
 
 struct pool_user {
@@ -51,6 +57,7 @@ struct pool_user {
 struct pool_link {
 	TAILQ_ENTRY(pool_link)	 of_pool;
 	LIST_ENTRY(pool_link)	 of_spare;
+	LIST_ENTRY(pool_link)	 of_scripts;
 	struct pool_user	*user;
 	struct backend		*backend;
 	void			*owner;		/* of an OWN one */
@@ -62,6 +69,7 @@ struct pool_link {
 	unsigned		 idle;		/* ticks */
 	unsigned		 choked;	/* ticks */
 	unsigned		 age;		/* ticks */
+	uint64_t		 awaited;	/* at the last look */
 	struct loop_task	 lose;
 	struct loop_task	 bury;
 };
@@ -76,6 +84,9 @@ struct pool {
 	size_t				 shared; /* links of that role */
 	size_t				 spare;
 	struct event			*tick;
+	LIST_HEAD(, pool_link)		 scripts;
+	struct event			*look;	/* while scripts run */
+	bool				 looks;
 };
 
 /* ---- users ---- */
@@ -145,6 +156,7 @@ pool_count(struct pool_link *l, int n)
 
 	switch (l->role) {
 	case POOL_SHARED:
+	case POOL_BUSY:
 	case POOL_RETIRED:
 		p->shared += (size_t)n;
 		STATS_ADD(links_shared, n);
@@ -183,6 +195,8 @@ pool_bury_cb(void *arg)
 	struct pool *p = l->user->pool;
 
 	TAILQ_REMOVE(&p->links, l, of_pool);
+	if (l->user->kind == POOL_SCRIPTS)
+		LIST_REMOVE(l, of_scripts);
 	backend_free(l->backend);
 	pool_user_put(l->user);
 	free(l);
@@ -276,13 +290,35 @@ pool_unwelcome(struct pool_link *l, const char *command, const char *answer)
 	}
 }
 
+/* Redis runs a script, and does nothing else, not even SELECT. */
+static void
+pool_refused(struct pool_link *l, const char *error, size_t len)
+{
+	const struct pool_ops *ops = l->user->pool->ops;
+	char *why = xstrndup(error + 1, len - 3);	/* -...\r\n */
+	void *owner = l->owner;
+	struct req *r;
+	bool ran;
+
+	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
+		if (r->from == REQ_CLIENT)
+			ops->on_busy(r->owner, r, why);
+		else
+			req_free(r);
+	}
+	free(why);
+	pool_bury(l);
+	if (owner != NULL)
+		ops->on_lost(owner, l->side);
+}
+
 /*
  * An answer to what rebuilds a session: only failure matters, and that of
  * a command queued in a transaction shows at its EXEC.
  */
 static void
 pool_on_greeted(struct pool_link *l, struct req *r,
-    const struct resp_reply *head)
+    const struct resp_reply *head, const char *p, size_t n)
 {
 	const char *name = r->cmd->name;
 	bool of_session = session_changes(r);
@@ -293,6 +329,8 @@ pool_on_greeted(struct pool_link *l, struct req *r,
 	if (refused) {
 		if (backend_is_bounce(head))
 			pool_lose(l);
+		else if (resp_is_error(head, "BUSY"))
+			pool_refused(l, p, n);
 		else
 			pool_unwelcome(l, name, head->type == '-' ?
 			    head->first : "an error");
@@ -318,7 +356,7 @@ pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	else if (!done)
 		r->refused |= head->type == '-';
 	else if (r->from == REQ_SESSION)
-		pool_on_greeted(l, r, head);
+		pool_on_greeted(l, r, head, p, n);
 	else
 		req_free(r);
 }
@@ -392,6 +430,8 @@ pool_link_new(struct pool_user *u, enum side side, enum pool_role role)
 	    &pool_backend_ops, l);
 	pool_set_role(l, role);
 	TAILQ_INSERT_TAIL(&p->links, l, of_pool);
+	if (u->kind == POOL_SCRIPTS)
+		LIST_INSERT_HEAD(&p->scripts, l, of_scripts);
 	STATS_ADD(links_opened, 1);
 	if (u->kind != POOL_AUTH)
 		session_greet(&u->key, pool_greet_cb, l);
@@ -441,10 +481,10 @@ pool_shared_other(struct pool_user *u, enum side side)
 
 	TAILQ_FOREACH(l, &u->pool->links, of_pool) {
 		if (l->user != u || l->side != side ||
-		    l->role != POOL_SHARED)
+		    (l->role != POOL_SHARED && l->role != POOL_BUSY))
 			continue;
 		n++;
-		if (backend_stuck(l->backend))
+		if (l->role == POOL_BUSY || backend_stuck(l->backend))
 			stuck = l;
 		else
 			found = l;
@@ -467,22 +507,39 @@ pool_shared(struct pool_user *u, enum side side)
 	return l;
 }
 
-struct pool_link *
-pool_check(struct pool_user *u, enum side side, bool auth)
+/* The same user for something else. */
+static struct pool_user *
+pool_user_for(struct pool_user *u, enum pool_kind kind)
 {
 	struct session key;
-	struct pool_user *checks;
-	struct pool_link *l;
+	struct pool_user *other;
 
+	if (kind == POOL_SCRIPTS)
+		return pool_user_find(u->pool, kind, &u->key);
 	session_init(&key);
-	if (!auth)
+	if (kind != POOL_AUTH)
 		session_copy_key(&key, &u->key);
 	key.db = 0;
-	key.proto = 2;
-	checks = pool_user_find(u->pool, auth ? POOL_AUTH : POOL_CHECK, &key);
+	if (kind != POOL_ALONE)
+		key.proto = 2;
+	other = pool_user_find(u->pool, kind, &key);
 	session_clear(&key);
-	l = pool_shared(checks, side);
-	pool_user_put(checks);
+	return other;
+}
+
+struct pool_link *
+pool_shared_for(struct pool_user *u, enum side side, enum pool_kind kind)
+{
+	static const struct timeval look = { 0, POOL_LOOK_MS * 1000 };
+	struct pool *p = u->pool;
+	struct pool_user *other = pool_user_for(u, kind);
+	struct pool_link *l = pool_shared(other, side);
+
+	pool_user_put(other);
+	if (kind == POOL_SCRIPTS && !p->looks) {
+		p->looks = true;
+		event_add(p->look, &look);
+	}
 	return l;
 }
 
@@ -541,7 +598,13 @@ pool_link_own(const struct pool_link *l)
 bool
 pool_link_checks(const struct pool_link *l)
 {
-	return l->user->kind != POOL_WORK;
+	return l->user->kind == POOL_CHECK || l->user->kind == POOL_AUTH;
+}
+
+bool
+pool_link_runs(const struct pool_link *l)
+{
+	return l->user->kind == POOL_SCRIPTS;
 }
 
 enum side
@@ -623,6 +686,38 @@ pool_check_age(struct pool_link *l)
 		pool_bury(l);
 }
 
+/* Has what it is waiting for now been waited for at the last look? */
+static void
+pool_look(struct pool_link *l)
+{
+	uint64_t awaited = backend_awaited(l->backend);
+	bool stands = awaited != 0 && awaited == l->awaited;
+
+	l->awaited = awaited;
+	if (stands && l->role == POOL_SHARED)
+		pool_set_role(l, POOL_BUSY);
+	else if (!stands && l->role == POOL_BUSY)
+		pool_set_role(l, POOL_SHARED);
+}
+
+static void
+pool_on_look(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval again = { 0, POOL_LOOK_MS * 1000 };
+	struct pool *p = arg;
+	struct pool_link *l;
+
+	(void)fd;
+	(void)what;
+	p->looks = false;
+	LIST_FOREACH(l, &p->scripts, of_scripts) {
+		pool_look(l);
+		p->looks |= l->awaited != 0;
+	}
+	if (p->looks)
+		event_add(p->look, &again);
+}
+
 static void
 pool_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -658,10 +753,13 @@ pool_new(struct loop *loop, struct gate *g, const struct pool_ops *ops)
 	p->gate = g;
 	p->ops = ops;
 	TAILQ_INIT(&p->links);
+	LIST_INIT(&p->scripts);
 	for (i = 0; i < POOL_BUCKETS; i++)
 		LIST_INIT(&p->users[i]);
 	p->tick = event_new(loop_base(loop), -1, EV_PERSIST, pool_on_tick, p);
-	if (p->tick == NULL || event_add(p->tick, &tick) == -1)
+	p->look = evtimer_new(loop_base(loop), pool_on_look, p);
+	if (p->tick == NULL || p->look == NULL ||
+	    event_add(p->tick, &tick) == -1)
 		fatalx("pool: out of memory");
 	return p;
 }
@@ -677,6 +775,7 @@ pool_free(struct pool *p)
 		pool_bury_cb(l);
 	}
 	event_free(p->tick);
+	event_free(p->look);
 	free(p);
 }
 
@@ -690,9 +789,10 @@ pool_set_redis(struct pool *p, const struct conn_addr redis[2])
 void
 pool_list(const struct pool *p, struct buf *out)
 {
-	static const char *const roles[] = { "shared", "retired", "own",
-	    "spare", "lost" };
-	static const char *const kinds[] = { "work", "check", "auth" };
+	static const char *const roles[] = { "shared", "busy", "retired",
+	    "own", "spare", "lost" };
+	static const char *const kinds[] = { "work", "scripts", "alone",
+	    "check", "auth" };
 	const struct pool_link *l;
 
 	TAILQ_FOREACH(l, &p->links, of_pool)

@@ -13,6 +13,10 @@
  * nothing else. A link is busy with one thing at a time: while the first
  * shared one cannot be read, a second is made.
  *
+ * Scripts have links of their own. One that runs for long keeps Redis from
+ * reading its connection, while what comes by another is refused (BUSY) or,
+ * if it is to end the script, done.
+ *
  * One pool belongs to one thread.
  */
 #ifndef POOL_H
@@ -24,6 +28,15 @@
 struct pool;
 struct pool_user;
 struct pool_link;
+
+/* What shared links are for. */
+enum pool_kind {
+	POOL_WORK,		/* the clients' requests */
+	POOL_SCRIPTS,		/* what runs scripts */
+	POOL_ALONE,		/* what Redis answers whatever else it does */
+	POOL_CHECK,		/* HELLO and SELECT, as this user */
+	POOL_AUTH		/* AUTH: no user's */
+};
 
 /* Everything that has an owner is told to the owner of the request. */
 struct pool_ops {
@@ -47,6 +60,12 @@ struct pool_ops {
 	 */
 	void	(*on_unwelcome)(void *owner, const char *command,
 		    const char *answer);
+	/*
+	 * Redis runs a script and could not make a link this user's. The
+	 * error is the answer to r, which was not sent. Then, for a link of
+	 * its own, on_lost().
+	 */
+	void	(*on_busy)(void *owner, struct req *r, const char *error);
 	/*
 	 * Its reply cannot be read on because it takes no more, and others
 	 * wait behind it, for a second or two.
@@ -87,11 +106,9 @@ void			 pool_user_put(struct pool_user *);
  */
 struct pool_link	*pool_shared(struct pool_user *, enum side);
 
-/*
- * The link that asks Redis about sessions: with auth, whether a password is
- * right; without, as that user (HELLO, SELECT).
- */
-struct pool_link	*pool_check(struct pool_user *, enum side, bool auth);
+/* The same for what is not plain work. */
+struct pool_link	*pool_shared_for(struct pool_user *, enum side,
+			    enum pool_kind);
 
 /* A link for this owner alone. */
 struct pool_link	*pool_own(struct pool_user *, enum side, void *owner);
@@ -116,7 +133,8 @@ void		 pool_ask_id(struct pool_link *);
 uint64_t	 pool_link_id(const struct pool_link *);
 
 bool		 pool_link_own(const struct pool_link *);
-bool		 pool_link_checks(const struct pool_link *);	/* pool_check */
+bool		 pool_link_checks(const struct pool_link *); /* CHECK, AUTH */
+bool		 pool_link_runs(const struct pool_link *);	/* SCRIPTS */
 enum side	 pool_link_side(const struct pool_link *);
 
 /* It is lost, and its requests are about to come back. */

@@ -59,6 +59,7 @@ req_new(const struct cmd *cmd, enum req_from from, long long argc,
 	r->argc = argc;
 	r->n = 1;
 	r->writes = cmd->class == CMD_WRITE;
+	r->script = (cmd->flags & CMD_SCRIPT) != 0;
 	return r;
 }
 

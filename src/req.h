@@ -58,6 +58,7 @@ struct req {
 	bool			 open;	/* and has not all come */
 	bool			 refused; /* one of a TX was, as if bounced */
 	bool			 in_tx;	/* MULTI, or queued behind one */
+	bool			 script; /* one of them runs one */
 	bool			 fenced; /* answered by pushes, or one error;
 					 * then the reply to a PING ends it */
 	unsigned		 n;		/* replies that it takes */
