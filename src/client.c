@@ -350,6 +350,16 @@ client_expire(void *arg, struct mono now)
 	client_advance(c);
 }
 
+/* Is the oldest of its requests one that Redis takes its time for? */
+static bool
+client_is_blocked(const struct client *c)
+{
+	const struct req *r = TAILQ_FIRST(&c->reqs);
+
+	return r != NULL && r->state == REQ_SENT && !r->in_tx &&
+	    (r->cmd->flags & CMD_BLOCKS);
+}
+
 struct client_facts
 client_facts(const struct client *c)
 {
@@ -357,8 +367,10 @@ client_facts(const struct client *c)
 		.id = c->id, .conn = c->conn, .session = &c->session,
 		.since = c->since, .active = c->active,
 		.command = c->last != NULL ? c->last->name : "NULL",
-		.streaming = c->state == CLIENT_STREAM ||
-		    !pubsub_empty(&c->session.subs),
+		.blocked = client_is_blocked(c), .replica = c->replica,
+		.leaving = c->state == CLIENT_LEAVING,
+		.query = buf_len(&c->input),
+		.cost = c->cost + buf_len(&c->input),
 		.side = c->link != NULL ? pool_link_side(c->link) :
 		    SIDE_NONE,
 		.pinned = c->link != NULL && pool_link_own(c->link),
@@ -366,8 +378,11 @@ client_facts(const struct client *c)
 	const struct req *r;
 
 	TAILQ_FOREACH(r, &c->reqs, of_client) {
+		f.query += r->meant != NULL ? r->meant->len : r->len;
 		f.waiting += r->state == REQ_WAITING ? r->n : 0;
 		f.unanswered += r->state == REQ_SENT ? r->n - r->answered : 0;
 	}
+	TAILQ_FOREACH(r, &c->session.tx, of_client)
+		f.queued += r->len;
 	return f;
 }

@@ -57,7 +57,12 @@ struct client_facts {
 	struct mono		 since;
 	struct mono		 active;	/* last request */
 	const char		*command;	/* the last one, or "NULL" */
-	bool			 streaming;
+	bool			 blocked;	/* in Redis */
+	bool			 replica;	/* it copies Redis */
+	bool			 leaving;
+	size_t			 query;		/* bytes not answered */
+	size_t			 queued;	/* bytes behind its MULTI */
+	size_t			 cost;		/* bytes of memory */
 	size_t			 waiting;	/* requests not sent */
 	size_t			 unanswered;	/* requests sent */
 	bool			 pinned; /* has a link of its own */

@@ -9,6 +9,7 @@
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
  *	client_script.c	scripts that a new primary does not know
+ *	client_local.c	what Holdover answers by itself
  *	client_push.c	what Holdover tells it unasked
  */
 #ifndef CLIENT_PRIV_H
@@ -66,6 +67,7 @@ struct client {
 	struct session		 session;
 	enum client_listen	 listen;
 	bool			 moves;		/* the gate counts it */
+	bool			 replica;	/* it sent SYNC or PSYNC */
 	char			 heard;		/* last byte of a stream */
 	struct mono		 since;
 	struct mono		 active;
@@ -119,6 +121,8 @@ void	client_eat_input(struct client *);
 void	client_pump(struct client *);
 void	client_release(struct client *);	/* the link, if it may */
 struct pool_user	*client_user(struct client *);
+/* It takes the place of one that the client sent, which is let go of. */
+void	client_stand_in(struct client *, struct req *, struct req *old);
 
 /* client_reply.c */
 void	client_write(struct client *, const char *, size_t);
@@ -127,6 +131,10 @@ void	client_advance(struct client *);
 void	client_split(struct client *, struct req *);
 void	client_unchoke(struct client *);
 void	client_settle_bounced(struct client *);
+
+/* client_local.c */
+void	client_local(struct client *, struct req *);
+struct req	*client_permit_ask(struct client *, struct req *);
 
 /* client_push.c */
 bool	client_is_leaving(const struct client *);
@@ -159,6 +167,16 @@ void	client_on_busy(void *client, struct req *, const char *error);
 void	client_on_push(void *client, const char *, size_t);
 void	client_on_ready(void *client);
 void	client_on_moved(void *client);
+
+/*
+ * Is it one that Holdover answers, and that was sent to Redis only to hear
+ * whether its client may have it?
+ */
+static inline bool
+client_is_permit(const struct req *r)
+{
+	return (r->cmd->flags & CMD_PERMIT) && !r->in_tx;
+}
 
 /* What it holds, and so whether it is read, may have changed. */
 static inline void

@@ -407,7 +407,10 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 		client_bounce(c, r, head, p, n);
 	else if (done && (again = client_script_again(c, r, head)) != NULL)
 		client_put_back(c, again, p, n);
-	else {
+	else if (client_is_permit(r) && head->type != '-') {
+		if (done)
+			client_local(c, r);
+	} else {
 		client_pass(c, r, head, p, n);
 		if (done) {
 			client_on_done(c, r, head);

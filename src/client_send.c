@@ -160,7 +160,7 @@ client_attach(struct client *c, enum side side, enum client_need need)
 	return true;
 }
 
-/* ---- what is not for Redis ---- */
+/* ---- what the gate is asked for ---- */
 
 /* What the gate should be asked for. */
 static enum cmd_class
@@ -180,8 +180,9 @@ client_class(const struct client *c, const struct req *r)
 	    gate_state(c->env->gate, now) == GATE_HOLD_WRITES &&
 	    gate_order(c->env->gate)->writes == SIDE_NONE)
 		return CMD_WRITE;
-	/* Redis itself has the words for what is wrong with it. */
-	if (r->cmd->class == CMD_LOCAL && !cmd_arity_ok(r->cmd, r->argc))
+	/* Redis knows who may, and has the words for what is wrong with it. */
+	if (r->cmd->class == CMD_LOCAL && ((r->cmd->flags & CMD_PERMIT) ||
+	    !cmd_arity_ok(r->cmd, r->argc)))
 		return CMD_ANY;
 	return r->cmd->class;
 }
@@ -198,48 +199,6 @@ client_refuse(struct client *c, struct req *r)
 	if (c->session.in_tx)
 		session_on_dropped(&c->session);
 	client_answered(c, r);
-}
-
-static void
-client_local(struct client *c, struct req *r)
-{
-	enum client_answer how = r->cmd->special == CMD_QUIT ? CLIENT_ENDS :
-	    CLIENT_STAYS;
-
-	if (!session_answer(&c->session, c->id, r, &r->reply))
-		how = c->env->answer(c->env, c, r, &r->reply);
-	if (how == CLIENT_LATER) {
-		r->state = REQ_SENT;
-		c->next = TAILQ_NEXT(r, of_client);
-		return;
-	}
-	client_answered(c, r);
-	client_advance(c);
-	if (how == CLIENT_ENDS)
-		client_leave(c);
-}
-
-void
-client_answer_later(struct client *c, struct buf *reply,
-    enum client_answer how)
-{
-	struct req *r;
-
-	TAILQ_FOREACH(r, &c->reqs, of_client)
-		if (r->state == REQ_SENT && r->class == CMD_LOCAL)
-			break;
-	assert(r != NULL);
-	r->reply = *reply;
-	*reply = (struct buf)BUF_INIT;
-	client_answered(c, r);
-	client_advance(c);
-	if (how == CLIENT_ENDS)
-		client_leave(c);
-	else if (c->state != CLIENT_DEAD) {
-		client_account(c);
-		if (c->next != NULL)
-			loop_defer(c->env->loop, &c->pump);
-	}
 }
 
 /* ---- sending ---- */
@@ -269,6 +228,7 @@ static void
 client_stream(struct client *c, struct req *r)
 {
 	c->state = CLIENT_STREAM;
+	c->replica = r->cmd->special == CMD_SYNC;
 	backend_stream(pool_backend(c->link));
 	backend_send_raw(pool_backend(c->link), r->bytes, r->len);
 	if (r->cmd->special == CMD_MONITOR) {
@@ -293,6 +253,19 @@ client_mark_offset(struct client *c)
 	buf_free(&b);
 }
 
+void
+client_stand_in(struct client *c, struct req *r, struct req *old)
+{
+	r->owner = old->owner;
+	r->class = old->class;
+	r->held = old->held;
+	r->since = old->since;
+	r->asked = old->asked;
+	TAILQ_INSERT_BEFORE(old, r, of_client);
+	c->cost += req_cost(r);
+	client_drop_req(c, old);
+}
+
 /* One that blocks has waited already: only the rest of its time is left. */
 static struct req *
 client_shorten(struct client *c, struct req *r)
@@ -308,14 +281,8 @@ client_shorten(struct client *c, struct req *r)
 			req_free(shorter);
 		return r;
 	}
-	shorter->owner = r->owner;
-	shorter->class = r->class;
-	shorter->held = r->held;
-	shorter->since = r->since;
-	shorter->asked = r->asked;
-	TAILQ_INSERT_BEFORE(r, shorter, of_client);
-	c->cost += req_cost(shorter);
-	client_free_req(c, r);
+	client_stand_in(c, shorter, r);
+	req_free(r);
 	return shorter;
 }
 
@@ -325,7 +292,8 @@ client_send(struct client *c, struct req *r)
 	if ((r->cmd->flags & CMD_BLOCKS) && !c->session.in_tx) {
 		pool_ask_id(c->link);
 		r = client_shorten(c, r);
-	}
+	} else if ((r->cmd->flags & CMD_PERMIT) && !c->session.in_tx)
+		r = client_permit_ask(c, r);
 	if (r->held)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "clients_show.h"
 #include "log.h"
 #include "stats.h"
 
@@ -54,56 +55,24 @@ clients_find(struct clients *cs, uint64_t id)
 
 /* ---- CLIENT LIST, INFO and KILL ---- */
 
-/* One line, with the fields of Redis 7.0 that mean something here. */
-static void
-clients_line(struct clients *cs, const struct client *c, struct buf *out)
-{
-	struct client_facts f = client_facts(c);
-	const struct session *s = f.session;
-	struct mono now = loop_now(cs->env.loop);
-
-	buf_addf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld "
-	    "idle=%lld flags=%s db=%d multi=%d qbuf=0 qbuf-free=0 obl=0 "
-	    "oll=0 omem=%zu events=r cmd=%s user=%s redir=-1 resp=%d "
-	    "lib-name=%s lib-ver=%s waiting=%zu unanswered=%zu\n",
-	    (unsigned long long)f.id, conn_peer(f.conn)->text,
-	    conn_local(f.conn)->text, conn_fd(f.conn),
-	    s->name != NULL ? s->name : "",
-	    (long long)mono_ms(now, f.since) / 1000,
-	    (long long)mono_ms(now, f.active) / 1000,
-	    f.streaming ? "P" : s->in_tx ? "x" :
-	    conn_local(f.conn)->sa.ss_family == AF_UNIX ? "U" : "N", s->db,
-	    s->in_tx ? 0 : -1, conn_pending(f.conn), f.command,
-	    s->user != NULL ? s->user : "default", s->proto,
-	    s->lib_name != NULL ? s->lib_name : "",
-	    s->lib_ver != NULL ? s->lib_ver : "", f.waiting, f.unanswered);
-}
-
 void
 clients_list(struct clients *cs, struct buf *out)
 {
 	struct clients_entry *e;
 
 	TAILQ_FOREACH(e, &cs->all, link)
-		clients_line(cs, e->client, out);
+		clients_line(e->client, loop_now(cs->env.loop), out);
 }
-
-struct clients_filter {
-	char		*addr;
-	char		*laddr;
-	char		*user;
-	char		*type;
-	long long	 id;		/* 0: any */
-	bool		 skip_me;
-};
 
 /* CLIENT LIST, KILL or UNBLOCK, on its way from thread to thread. */
 struct clients_question {
 	struct clients_round	 round;		/* first: see ..._of() */
 	struct clients		*home;
 	uint64_t		 me;		/* the client that asks */
-	struct clients_filter	 filter;	/* of KILL */
-	bool			 old_form;
+	struct clients_filter	 filter;	/* of LIST and KILL */
+	bool			 old_form;	/* KILL ADDRESS */
+	int			 proto;		/* of its answer */
+	uint64_t		 blocked;	/* of UNBLOCK */
 	const char		*unblock;	/* TIMEOUT or ERROR */
 	long long		 killed;	/* or unblocked */
 	enum client_answer	 how;
@@ -116,54 +85,16 @@ clients_question_of(struct clients_round *r)
 	return (struct clients_question *)(void *)r;
 }
 
-static bool
-clients_matches(const struct clients_question *q, const struct client *c)
-{
-	const struct clients_filter *f = &q->filter;
-	struct client_facts x = client_facts(c);
-	const char *user = x.session->user != NULL ? x.session->user :
-	    "default";
-	const char *type = x.streaming ? "pubsub" : "normal";
-
-	return !(f->skip_me && x.id == q->me) &&
-	    (f->id == 0 || (uint64_t)f->id == x.id) &&
-	    (f->addr == NULL || strcmp(f->addr, conn_peer(x.conn)->text) == 0)
-	    && (f->laddr == NULL ||
-	    strcmp(f->laddr, conn_local(x.conn)->text) == 0) &&
-	    (f->user == NULL || strcmp(f->user, user) == 0) &&
-	    (f->type == NULL || strcasecmp(f->type, type) == 0);
-}
-
-/* One "NAME value" pair of CLIENT KILL's newer form; false: syntax error. */
-static bool
-clients_filter_add(struct clients_filter *f, const struct req *r, long long i)
-{
-	char **field = session_arg_is(r, i, "ADDR") ? &f->addr :
-	    session_arg_is(r, i, "LADDR") ? &f->laddr :
-	    session_arg_is(r, i, "USER") ? &f->user :
-	    session_arg_is(r, i, "TYPE") ? &f->type : NULL;
-	struct resp_arg a;
-
-	if (i + 1 >= r->argc)
-		return false;
-	if (field != NULL) {
-		free(*field);
-		*field = session_arg(r, i + 1);
-		return true;
-	}
-	if (session_arg_is(r, i, "SKIPME")) {
-		f->skip_me = session_arg_is(r, i + 1, "yes");
-		return f->skip_me || session_arg_is(r, i + 1, "no");
-	}
-	a = resp_request_arg(r->bytes, r->len, i + 1);
-	return session_arg_is(r, i, "ID") &&
-	    util_number(a.p, a.len, &f->id) && f->id > 0;
-}
-
 static void
 clients_visit_list(struct clients *cs, struct clients_round *r)
 {
-	clients_list(cs, &clients_question_of(r)->text);
+	struct clients_question *q = clients_question_of(r);
+	struct mono now = loop_now(cs->env.loop);
+	struct clients_entry *e;
+
+	TAILQ_FOREACH(e, &cs->all, link)
+		if (clients_matches(&q->filter, e->client, now))
+			clients_line(e->client, now, &q->text);
 }
 
 /* The one that asks goes last, with its answer. */
@@ -174,7 +105,8 @@ clients_visit_kill(struct clients *cs, struct clients_round *r)
 	struct clients_entry *e, *next;
 
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
-		if (!clients_matches(q, e->client))
+		if (!clients_matches(&q->filter, e->client,
+		    loop_now(cs->env.loop)))
 			continue;
 		q->killed++;
 		if (client_facts(e->client).id == q->me)
@@ -188,7 +120,7 @@ static void
 clients_visit_unblock(struct clients *cs, struct clients_round *r)
 {
 	struct clients_question *q = clients_question_of(r);
-	struct client *c = clients_find(cs, (uint64_t)q->filter.id);
+	struct client *c = clients_find(cs, q->blocked);
 
 	if (c != NULL && client_unblock(c, q->unblock))
 		q->killed++;
@@ -215,10 +147,7 @@ clients_kill(struct clients *cs, uint64_t id, const char *addr)
 static void
 clients_question_free(struct clients_question *q)
 {
-	free(q->filter.addr);
-	free(q->filter.laddr);
-	free(q->filter.user);
-	free(q->filter.type);
+	clients_filter_clear(&q->filter);
 	buf_free(&q->text);
 	free(q);
 }
@@ -232,7 +161,8 @@ clients_on_answer(struct clients_round *r)
 	struct buf out = BUF_INIT;
 
 	if (r->visit == clients_visit_list)
-		resp_add_bulk(&out, buf_data(&q->text), buf_len(&q->text));
+		resp_add_verbatim(&out, buf_data(&q->text),
+		    buf_len(&q->text), q->proto);
 	else if (!q->old_form)
 		resp_add_int(&out, q->killed);
 	else if (q->killed > 0)
@@ -255,28 +185,30 @@ clients_question_new(struct clients *cs, const struct client *c,
 	q->round.home = clients_on_answer;
 	q->home = cs;
 	q->me = client_facts(c).id;
+	q->proto = client_facts(c).session->proto;
 	q->how = CLIENT_STAYS;
 	return q;
 }
 
+/* Redis has looked at the arguments: what it took may be new to us. */
 static enum client_answer
-clients_ask_kill(struct clients *cs, const struct client *c,
-    const struct req *r, struct buf *out)
+clients_ask_filtered(struct clients *cs, const struct client *c,
+    const struct req *r, clients_visit_fn *visit, struct buf *out)
 {
-	struct clients_question *q = clients_question_new(cs, c,
-	    clients_visit_kill);
-	bool ok = true;
-	long long i;
+	struct clients_question *q = clients_question_new(cs, c, visit);
+	char *word = NULL;
 
-	q->old_form = r->argc == 3;
-	q->filter.skip_me = !q->old_form;
+	q->old_form = visit == clients_visit_kill && r->argc == 3;
 	if (q->old_form)
 		q->filter.addr = session_arg(r, 2);
-	else
-		for (i = 2; i < r->argc && ok; i += 2)
-			ok = clients_filter_add(&q->filter, r, i);
-	if (!ok) {
-		resp_add_error(out, "ERR syntax error");
+	else {
+		q->filter.not_me = visit == clients_visit_kill ? q->me : 0;
+		word = clients_filter_parse(&q->filter, r, q->me);
+	}
+	if (word != NULL) {
+		resp_add_error(out, "ERR Holdover: '%s' does not know '%s'",
+		    r->cmd->name, word);
+		free(word);
 		clients_question_free(q);
 		return CLIENT_STAYS;
 	}
@@ -289,24 +221,18 @@ clients_ask_unblock(struct clients *cs, const struct client *c,
     const struct req *r, struct buf *out)
 {
 	struct resp_arg id = resp_request_arg(r->bytes, r->len, 2);
-	bool error = session_arg_is(r, 3, "ERROR");
 	struct clients_question *q;
 	long long n;
 
 	/* Redis' own words (networking.c, clientCommand). */
-	if (r->argc > 3 && !error && !session_arg_is(r, 3, "TIMEOUT")) {
-		resp_add_error(out, "ERR CLIENT UNBLOCK reason should be "
-		    "TIMEOUT or ERROR");
-		return CLIENT_STAYS;
-	}
 	if (!util_number(id.p, id.len, &n)) {
 		resp_add_error(out, "ERR value is not an integer or out of "
 		    "range");
 		return CLIENT_STAYS;
 	}
 	q = clients_question_new(cs, c, clients_visit_unblock);
-	q->filter.id = n;
-	q->unblock = error ? "ERROR" : "TIMEOUT";
+	q->blocked = (uint64_t)n;
+	q->unblock = session_arg_is(r, 3, "ERROR") ? "ERROR" : "TIMEOUT";
 	cs->ops.round(&q->round, cs->env.loop, cs->ops.arg);
 	return CLIENT_LATER;
 }
@@ -320,16 +246,17 @@ clients_answer(struct client_env *env, struct client *c, const struct req *r,
 
 	switch (r->cmd->special) {
 	case CMD_CLIENT_LIST:
-		cs->ops.round(&clients_question_new(cs, c,
-		    clients_visit_list)->round, env->loop, cs->ops.arg);
-		return CLIENT_LATER;
+		return clients_ask_filtered(cs, c, r, clients_visit_list,
+		    out);
 	case CMD_CLIENT_KILL:
-		return clients_ask_kill(cs, c, r, out);
+		return clients_ask_filtered(cs, c, r, clients_visit_kill,
+		    out);
 	case CMD_CLIENT_UNBLOCK:
 		return clients_ask_unblock(cs, c, r, out);
 	case CMD_CLIENT_INFO:
-		clients_line(cs, c, &text);
-		resp_add_bulk(out, buf_data(&text), buf_len(&text));
+		clients_line(c, loop_now(env->loop), &text);
+		resp_add_verbatim(out, buf_data(&text), buf_len(&text),
+		    client_facts(c).session->proto);
 		buf_free(&text);
 		return CLIENT_STAYS;
 	default:

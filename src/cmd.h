@@ -31,6 +31,7 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 				 * never stands behind what others asked */
 #define CMD_SCRIPT	0x40	/* runs one: while it does not end, Redis
 				 * reads nothing from the same connection */
+#define CMD_PERMIT	0x80	/* local, but Redis says who may */
 #define CMD_OWNS	(CMD_BLOCKS | CMD_STREAM | CMD_LISTENS | CMD_PINS)
 				/* needs a connection of its own */
 
@@ -45,7 +46,7 @@ enum cmd_special {
 	CMD_CLIENT_SETINFO, CMD_CLIENT_LIST, CMD_CLIENT_INFO, CMD_CLIENT_KILL,
 	CMD_CLIENT_MAINT, CMD_ROLE, CMD_INFO, CMD_WAIT,
 	CMD_TRACKING, CMD_CACHING, CMD_MONITOR, CMD_EVAL, CMD_EVALSHA,
-	CMD_SCRIPT_LOAD, CMD_SCRIPT_FLUSH, CMD_CLIENT_UNBLOCK
+	CMD_SCRIPT_LOAD, CMD_SCRIPT_FLUSH, CMD_CLIENT_UNBLOCK, CMD_SYNC
 };
 
 struct cmd {

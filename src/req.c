@@ -82,6 +82,8 @@ req_free(struct req *r)
 {
 	if (r->reply.mem != NULL)
 		buf_free(&r->reply);
+	if (r->meant != NULL)
+		req_free(r->meant);
 	/* It may be one that carries a password. */
 	if (r->cmd->special == CMD_AUTH || r->cmd->special == CMD_HELLO)
 		explicit_bzero(r->bytes, r->len);

@@ -69,6 +69,8 @@ struct req {
 	uint64_t		 sent_from;	/* its first byte's place in the
 						 * backend's stream */
 	struct buf		 reply;
+	struct req		*meant;	/* what the client sent, if this only
+					 * asks Redis whether it may; or NULL */
 	long long		 argc;		/* of ONE */
 	size_t			 len;
 	char			 bytes[];	/* whole multibulk requests */
@@ -100,7 +102,8 @@ struct req	*req_again(const struct req *);
 static inline size_t
 req_cost(const struct req *r)
 {
-	return sizeof(*r) + r->len + buf_len(&r->reply);
+	return sizeof(*r) + r->len + buf_len(&r->reply) +
+	    (r->meant != NULL ? r->meant->len : 0);
 }
 
 /*

@@ -517,6 +517,19 @@ resp_add_str(struct buf *b, const char *s)
 }
 
 void
+resp_add_verbatim(struct buf *b, const void *p, size_t n, int proto)
+{
+	if (proto == 2) {
+		resp_add_bulk(b, p, n);
+		return;
+	}
+	resp_add_header(b, '=', (long long)n + 4);
+	buf_add(b, "txt:", 4);
+	buf_add(b, p, n);
+	buf_add(b, "\r\n", 2);
+}
+
+void
 resp_add_simple(struct buf *b, const char *s)
 {
 	buf_addf(b, "+%s\r\n", s);

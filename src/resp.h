@@ -129,6 +129,7 @@ bool	resp_is_error(const struct resp_reply *, const char *word);
 void	resp_add_array(struct buf *, size_t n);		/* "*n" */
 void	resp_add_bulk(struct buf *, const void *, size_t);
 void	resp_add_str(struct buf *, const char *);	/* bulk */
+void	resp_add_verbatim(struct buf *, const void *, size_t, int proto);
 void	resp_add_simple(struct buf *, const char *);	/* "+..." */
 void	resp_add_int(struct buf *, long long);
 void	resp_add_null(struct buf *, int proto);		/* "$-1" or "_" */

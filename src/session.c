@@ -244,6 +244,44 @@ session_listens(const struct session *s)
 	return s->tracking != NULL || s->monitors || !pubsub_empty(&s->subs);
 }
 
+int
+session_queued(const struct session *s)
+{
+	const struct req *r;
+	int n = -1;
+
+	TAILQ_FOREACH(r, &s->tx, of_client)
+		n++;
+	return s->in_tx && n < 0 ? 0 : n;
+}
+
+/* The argument of CLIENT TRACKING that is this word, or 0. */
+static long long
+session_tracking_arg(const struct session *s, const char *word)
+{
+	long long i;
+
+	for (i = 3; s->tracking != NULL && i < s->tracking->argc; i++)
+		if (session_arg_is(s->tracking, i, word))
+			return i;
+	return 0;
+}
+
+long long
+session_redirect(const struct session *s)
+{
+	long long i = session_tracking_arg(s, "REDIRECT");
+
+	return s->tracking == NULL ? -1 : i == 0 ? 0 :
+	    session_arg_number(s->tracking, i + 1, 0);
+}
+
+bool
+session_tracks_all(const struct session *s)
+{
+	return session_tracking_arg(s, "BCAST") != 0;
+}
+
 bool
 session_needs_own(const struct session *s)
 {
@@ -432,6 +470,10 @@ session_answer_setname(struct session *s, const struct req *r,
 		    "newlines or special characters.");
 		free(name);
 		return;
+	}
+	if (*name == '\0') {
+		free(name);
+		name = NULL;
 	}
 	session_set(&s->name, name);
 	resp_add_simple(out, "OK");

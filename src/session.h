@@ -79,6 +79,13 @@ bool	session_changes(const struct req *);
 /* Is there anything in Redis that is this client's alone? */
 bool	session_needs_own(const struct session *);
 
+/* Commands queued behind its MULTI, -1 outside of one. */
+int	session_queued(const struct session *);
+
+/* As CLIENT TRACKING said: the id in REDIRECT, 0: none, -1: no tracking. */
+long long	session_redirect(const struct session *);
+bool	session_tracks_all(const struct session *);	/* BCAST */
+
 /* Is Redis to tell it something that it does not ask for? */
 bool	session_listens(const struct session *);
 

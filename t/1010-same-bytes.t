@@ -28,6 +28,14 @@ my @requests = (
 	['SELECT', 3], ['DBSIZE'], ['SELECT', 99], ['SELECT', 0],
 	['CLIENT', 'SETNAME', 'me'], ['CLIENT', 'GETNAME'],
 	['CLIENT', 'SETNAME', 'not me'], ['CLIENT', 'NOSUCH'],
+	['CLIENT', 'SETNAME', ''], ['CLIENT', 'GETNAME'],
+	(map { ['CLIENT', 'KILL', @$_] } [], ['no:1'], ['ID', 10, 'x'],
+	    ['ID', 'x'], ['ID', 0], ['ID', 1 << 40], ['TYPE', 'x'],
+	    ['USER', 'nobody'], ['SKIPME', 'x'], ['LADDR', 'no:1']),
+	(map { ['CLIENT', 'LIST', @$_] } ['x'], ['TYPE', 'x'], ['ID', 'x'],
+	    ['ID', 1 << 40], ['TYPE', 'replica']),
+	(map { ['CLIENT', 'UNBLOCK', @$_] } ['x'], [1 << 40],
+	    [1 << 40, 'x'], [1 << 40, 'ERROR']),
 	['WAIT', 0, 10], ['FLUSHALL'],
 );
 
@@ -39,6 +47,24 @@ for my $proto (2, 3) {
 		my $got = $through->send(@$r)->reply_bytes;
 		is($got, $want, "RESP$proto: " . substr "@$r", 0, 40);
 	}
+}
+
+# Of a client's line most is of Holdover, but it reads like Redis'.
+my @same = qw(db sub psub ssub multi qbuf obl oll omem events cmd user redir
+    resp flags name);
+for my $proto (2, 3) {
+	my ($want, $got) = map {
+		$_->command('HELLO', $proto);
+		$_->command('CLIENT', 'SETNAME', 'me');
+		$_->command('SELECT', 2);
+		my ($type, $line) = $_->send('CLIENT', 'INFO')->reply_bytes
+		    =~ /^(.)\d+\r\n(?:txt:)?(.*)\n\r\n$/ or die;
+		my %field = map { split /=/, $_, 2 } split / /, $line;
+		{ type => $type, names => [map { s/=.*//r } split / /, $line],
+		    map { $_ => $field{$_} } @same } } $redis->connect,
+	    $proxy->connect;
+	splice @{$got->{names}}, @{$want->{names}};
+	is_deeply($got, $want, "RESP$proto: CLIENT INFO");
 }
 
 for my $line ("PING", "SET a 'b c'", 'SET q "\x41\n"', "GET q", "", "   ",

@@ -100,6 +100,17 @@ like($got, qr/^-(closed|WRONGPASS|NOPERM|INDOUBT)/,
 is($writer->command('GET', 'r:1'), 1, 'the writer goes on');
 is($zero->command('GET', 'r:1'), 1, 'and so does everybody else');
 
+# What Holdover answers by itself is no less guarded than in Redis.
+$direct->command('ACL', 'SETUSER', 'little', 'on', '>pw', '~*', '+get');
+my $little = $proxy->connect;
+is($little->command('AUTH', 'little', 'pw'), 'OK', 'a user with few rights');
+my $victim = $writer->command('CLIENT', 'ID');
+for (['LIST'], ['ID'], ['INFO'], ['GETNAME'], ['SETNAME', 'x'],
+    ['KILL', 'ID', $victim], ['KILL', '127.0.0.1:1'], ['UNBLOCK', $victim]) {
+	like($little->command('CLIENT', @$_), qr/^-NOPERM/, "CLIENT @$_");
+}
+is($writer->command('PING'), 'PONG', 'and nobody was harmed');
+
 # A server that wants a password asks each client for it, also when it is
 # only told so while everything runs.
 my ($in, $out) = map { $proxy->connect } 1 .. 2;
@@ -110,6 +121,8 @@ is($in->command('GET', 'r:1'), 1, 'who has it may read');
 wait_for('NOAUTH', sub { $proxy->command('GET', 'k') =~ /^-NOAUTH/ });
 like($out->command('GET', 'k'), qr/^-NOAUTH/, 'no password, no key');
 like($out->command('HELLO', 3), qr/^-NOAUTH/, 'nor HELLO');
+like($out->command('CLIENT', @$_), qr/^-NOAUTH/, "nor CLIENT @$_")
+    for ['LIST'], ['KILL', 'SKIPME', 'yes'];
 is($in->command('GET', 'r:1'), 1, 'the other still reads');
 
 done_testing;
