@@ -1,5 +1,7 @@
 #include "client_priv.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -101,6 +103,35 @@ client_mend_hello(struct buf *reply)
 	buf_add(&out, primary, sizeof(primary) - 1);
 	at += sizeof(replica) - 1;
 	buf_add(&out, at, buf_len(reply) - (size_t)(at - p));
+	buf_free(reply);
+	*reply = out;
+}
+
+/*
+ * INFO counts connections, and Redis' are not those of the clients: the
+ * number is of CLIENT LIST's lines.
+ */
+static void
+client_mend_info(struct buf *reply, const struct resp_reply *head)
+{
+	static const char field[] = "\r\nconnected_clients:";
+	struct buf out = BUF_INIT;
+	char *p = buf_data(reply), *end = p + buf_len(reply), *at, *rest;
+	char number[24];
+	int n;
+
+	if ((head->type != '$' && head->type != '=') ||
+	    (at = memmem(p, buf_len(reply), field, sizeof(field) - 1)) == NULL)
+		return;
+	at += sizeof(field) - 1;
+	rest = memchr(at, '\r', (size_t)(end - at));
+	p = (char *)memchr(p, '\n', (size_t)(end - p)) + 1;
+	n = snprintf(number, sizeof(number), "%" PRIu64, stats_sum().clients);
+	buf_addf(&out, "%c%zu\r\n", head->type, (size_t)(at - p) + (size_t)n +
+	    (size_t)(end - rest) - 2);
+	buf_add(&out, p, (size_t)(at - p));
+	buf_add(&out, number, (size_t)n);
+	buf_add(&out, rest, (size_t)(end - rest));
 	buf_free(reply);
 	*reply = out;
 }
@@ -317,11 +348,12 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	client_listen_learn(c);
 	if (session_changes(r))
 		client_forget_user(c);
-	if (r->cmd->special == CMD_HELLO) {
-		c->cost -= buf_len(&r->reply);
+	c->cost -= buf_len(&r->reply);
+	if (r->cmd->special == CMD_HELLO)
 		client_mend_hello(&r->reply);
-		c->cost += buf_len(&r->reply);
-	}
+	else if (r->cmd->special == CMD_INFO && !r->in_tx)
+		client_mend_info(&r->reply, head);
+	c->cost += buf_len(&r->reply);
 }
 
 /* Is it kept until it is whole, or until its turn comes? */
@@ -332,7 +364,8 @@ client_keeps_reply(const struct client *c, const struct req *r,
 	if (TAILQ_FIRST(&c->reqs) != r)
 		return true;
 	if (r->kind != REQ_TX)
-		return r->cmd->special == CMD_HELLO;
+		return r->cmd->special == CMD_HELLO ||
+		    (r->cmd->special == CMD_INFO && !r->in_tx);
 	/* Until EXEC's is there, Redis may still refuse all of it. */
 	return r->refused || r->answered + (head->todo > 0) < r->n;
 }
