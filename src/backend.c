@@ -79,12 +79,13 @@ backend_pop(struct backend *b)
  * other words (Redis 7.0, replication.c).
  */
 bool
-backend_is_bounce(const struct resp_reply *head)
+backend_is_bounce(const struct backend *b, const struct resp_reply *head)
 {
 	return resp_is_error(head, "READONLY") ||
 	    resp_is_error(head, "LOADING") ||
 	    resp_is_error(head, "MASTERDOWN") ||
-	    resp_is_error(head, "NOREPLICAS") ||
+	    (resp_is_error(head, "NOREPLICAS") &&
+	    !gate_settled(b->gate, loop_now(b->loop))) ||
 	    strncmp(head->first, "-UNBLOCKED force", 16) == 0;
 }
 
@@ -224,7 +225,7 @@ backend_deliver(struct backend *b, const char *p, size_t n, bool whole)
 	if (!backend_gather(b, &p, &n, whole))
 		return;
 	if (head->type == '-' && r != NULL && r->kind == REQ_RUN &&
-	    r->from == REQ_CLIENT && (backend_is_bounce(head) ||
+	    r->from == REQ_CLIENT && (backend_is_bounce(b, head) ||
 	    resp_is_error(head, "NOSCRIPT"))) {
 		backend_split(b, r);
 		r = TAILQ_FIRST(&b->unanswered);

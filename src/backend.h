@@ -108,9 +108,11 @@ void		 backend_listen(struct backend *, enum backend_ear);
 struct req	*backend_take_back(struct backend *, bool *maybe_ran);
 
 /*
- * Did Redis refuse it for its own state, so that it certainly did not run?
+ * Did Redis refuse it for a state that will change, so that it certainly did
+ * not run? That a new primary lacks replicas (NOREPLICAS) is one.
  */
-bool		 backend_is_bounce(const struct resp_reply *);
+bool		 backend_is_bounce(const struct backend *,
+		    const struct resp_reply *);
 
 /* Are there replies that are not read, so that others had to wait? */
 bool		 backend_stuck(const struct backend *);

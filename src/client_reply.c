@@ -244,6 +244,12 @@ client_put_back(struct client *c, struct req *r, const char *p, size_t n)
 	c->bounced++;
 }
 
+static bool
+client_is_bounce(const struct client *c, const struct resp_reply *head)
+{
+	return backend_is_bounce(pool_backend(c->link), head);
+}
+
 static void
 client_bounce(struct client *c, struct req *r, const struct resp_reply *head,
     const char *p, size_t n)
@@ -417,7 +423,7 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 	if (head->todo > 0 && client_takes_large(c, r, head))
 		return;
 	if (head->type == '-' && head->todo == 0 && r->kind == REQ_TX)
-		r->refused |= backend_is_bounce(head);
+		r->refused |= client_is_bounce(c, head);
 	if (done) {
 		c->in_flight--;
 		if (r->n == 1 && n > CLIENT_LARGE)
@@ -432,11 +438,11 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 		return;
 	}
 	if (done && r->passed && head->type == '-' &&
-	    backend_is_bounce(head)) {
+	    client_is_bounce(c, head)) {
 		client_answer_lost(c, r);
 		client_advance(c);
 	} else if (done && head->type == '-' && (r->refused ||
-	    (r->kind == REQ_ONE && backend_is_bounce(head))))
+	    (r->kind == REQ_ONE && client_is_bounce(c, head))))
 		client_bounce(c, r, head, p, n);
 	else if (done && (again = client_script_again(c, r, head)) != NULL)
 		client_put_back(c, again, p, n);

@@ -11,6 +11,9 @@
 
 #define GATE_WATCHERS	4
 
+/* So long a primary may lack replicas because it is new. */
+#define GATE_SETTLE_MS	5000
+
 struct gate {
 	struct gate		*master;	/* its own, for the master */
 	struct gate_order	 order;
@@ -29,6 +32,8 @@ struct gate {
 	_Atomic size_t		 moving;	/* clients that listen */
 	size_t			 in_flight;
 	size_t			 writes;	/* of in_flight */
+	enum side		 primary;	/* the last that took writes */
+	struct mono		 primary_since;
 	TAILQ_ENTRY(gate)	 link;
 
 	gate_progress_fn	*progress_fn;
@@ -83,7 +88,7 @@ gate_new(struct gate *master)
 
 	g->master = master != NULL ? master : g;
 	g->order.state = GATE_CLOSED;
-	g->order.reads = g->order.writes = SIDE_NONE;
+	g->order.reads = g->order.writes = g->primary = SIDE_NONE;
 	g->pause = GATE_OPEN;
 	atomic_store(&g->number, 1);
 	atomic_store(&g->applied, 1);
@@ -252,12 +257,22 @@ gate_apply(struct gate *g, const struct gate_news *n)
 	/* Not applied before those who have to move have begun to. */
 	atomic_fetch_add(&g->moving, 1);
 	g->order = n->order;
+	if (g->order.writes != SIDE_NONE && g->order.writes != g->primary) {
+		g->primary = g->order.writes;
+		g->primary_since = mono_now();
+	}
 	g->pause = n->pause;
 	atomic_store(&g->applied, n->number);
 	gate_check_drained(g);
 	gate_tell(g);
 	atomic_fetch_sub(&g->moving, 1);
 	gate_progress(g);
+}
+
+bool
+gate_settled(const struct gate *g, struct mono now)
+{
+	return mono_ms(now, g->primary_since) >= GATE_SETTLE_MS;
 }
 
 void

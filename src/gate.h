@@ -111,6 +111,12 @@ bool		gate_drained(const struct gate *);
 /* Tells on_progress and the watchers. */
 void	gate_apply(struct gate *, const struct gate_news *);
 
+/*
+ * Has the primary been the same for a while, so that the other Redis had the
+ * time to become its replica?
+ */
+bool	gate_settled(const struct gate *, struct mono now);
+
 /* ---- for both ---- */
 
 /* What holds now, everything considered. */

@@ -327,7 +327,7 @@ pool_on_greeted(struct pool_link *l, struct req *r,
 
 	req_free(r);
 	if (refused) {
-		if (backend_is_bounce(head))
+		if (backend_is_bounce(l->backend, head))
 			pool_lose(l);
 		else if (resp_is_error(head, "BUSY"))
 			pool_refused(l, p, n);

@@ -86,4 +86,16 @@ is_deeply([word map { $late->reply } 1 .. 4], ['OK', '-LOADING', '-LOADING',
 is($late->command('PING'), 'PONG', 'its client goes on');
 is($direct->command('GET', 'n'), 3, 'it did not run');
 
+# A primary that is not new lacks replicas because it has none.
+$short->admin('RESUME');
+$redis->command('CONFIG', 'SET', 'min-replicas-to-write', 1);
+like($late->command('INCR', 'n'), qr/^-(?:LOADING|NOREPLICAS)/,
+    'no replica: a new primary may get one');
+wait_for('it to be new no more', sub {
+	$late->command('INCR', 'n') =~ /^-NOREPLICAS/ });
+is($direct->command('GET', 'n'), 3, 'an old one refuses');
+is($redis->command('CONFIG', 'SET', 'min-replicas-to-write', 0), 'OK',
+    'until that is allowed');
+is($late->command('INCR', 'n'), 4, 'it goes on');
+
 done_testing;
