@@ -132,11 +132,19 @@ session_on_sent(struct session *s, const struct req *r)
 	}
 }
 
+/* Another user: the one of now, if that needs no password, may select. */
+static void
+session_keep_db(struct session *s)
+{
+	s->db_first |= s->db != 0 && s->password == NULL;
+}
+
 static void
 session_on_auth(struct session *s, const struct req *r, long long i)
 {
 	bool has_user = r->argc > i + 1;
 
+	session_keep_db(s);
 	session_set(&s->user, has_user ? session_arg(r, i) : NULL);
 	session_set_secret(&s->password,
 	    session_arg(r, has_user ? i + 1 : i));
@@ -153,6 +161,7 @@ session_on_hello(struct session *s, const struct req *r)
 		s->told = SESSION_UNTOLD;
 	for (i = 2; i < r->argc; i++) {
 		if (session_arg_is(r, i, "AUTH") && i + 2 < r->argc) {
+			session_keep_db(s);
 			session_set(&s->user, session_arg(r, i + 1));
 			session_set_secret(&s->password,
 			    session_arg(r, i + 2));
@@ -170,6 +179,7 @@ session_on_reset(struct session *s)
 	session_clear(s);
 	s->proto = 2;
 	s->db = 0;
+	s->db_first = false;
 	s->sticky = false;
 	s->told = SESSION_UNTOLD;
 	s->monitors = false;
@@ -204,6 +214,7 @@ session_learn(struct session *s, const struct req *r)
 		break;
 	case CMD_SELECT:
 		s->db = (int)session_arg_number(r, 1, s->db);
+		s->db_first = false;
 		break;
 	case CMD_RESET:
 		session_on_reset(s);
@@ -307,6 +318,7 @@ void
 session_copy_key(struct session *to, const struct session *from)
 {
 	to->db = from->db;
+	to->db_first = from->db_first;
 	to->proto = from->proto;
 	session_set(&to->user,
 	    from->user != NULL ? xstrdup(from->user) : NULL);
@@ -386,12 +398,24 @@ session_make(const char *name, struct buf *b, long long argc,
 	fn(arg, r);
 }
 
-void
-session_greet(const struct session *s, session_req_fn *fn, void *arg)
+static void
+session_select(const struct session *s, session_req_fn *fn, void *arg)
 {
 	struct buf b = BUF_INIT;
 	char number[16];
 
+	snprintf(number, sizeof(number), "%d", s->db);
+	resp_add_command(&b, "SELECT", number, NULL);
+	session_make("select", &b, 2, fn, arg);
+}
+
+void
+session_greet(const struct session *s, session_req_fn *fn, void *arg)
+{
+	struct buf b = BUF_INIT;
+
+	if (s->db != 0 && s->db_first)
+		session_select(s, fn, arg);
 	if (s->password != NULL && s->user != NULL) {
 		resp_add_command(&b, "AUTH", s->user, s->password, NULL);
 		session_make("auth", &b, 3, fn, arg);
@@ -403,11 +427,8 @@ session_greet(const struct session *s, session_req_fn *fn, void *arg)
 		resp_add_command(&b, "HELLO", "3", NULL);
 		session_make("hello", &b, 2, fn, arg);
 	}
-	if (s->db != 0) {
-		snprintf(number, sizeof(number), "%d", s->db);
-		resp_add_command(&b, "SELECT", number, NULL);
-		session_make("select", &b, 2, fn, arg);
-	}
+	if (s->db != 0 && !s->db_first)
+		session_select(s, fn, arg);
 }
 
 static void

@@ -30,6 +30,8 @@ struct session {
 	int			 db;
 	char			*user;		/* NULL: default, or none */
 	char			*password;	/* NULL: never authenticated */
+	bool			 db_first; /* selected before it was the user,
+					    * who may not be allowed to */
 	char			*name;		/* CLIENT SETNAME, or NULL */
 	char			*lib_name;
 	char			*lib_ver;

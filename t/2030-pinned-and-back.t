@@ -150,6 +150,18 @@ $t->raw(batch(['CLIENT', 'REPLY', 'OFF'], ['SET', 'k', 3], ['CLIENT',
 is_deeply([map { $t->reply } 1 .. 2], ['OK', 3], 'CLIENT REPLY OFF and ON');
 is($other->command('GET', 'k'), 3, 'others are answered');
 
+# A user who may not SELECT keeps the database of the one before: another
+# connection to Redis must get there all the same.
+$other->command('ACL', 'SETUSER', 'plain', 'on', '>pass', '+get', '+blpop',
+    '~*');
+$t = $proxy->connect;
+$t->command('SELECT', 3);
+$t->command('SET', 'k', 'three');
+is($t->command('AUTH', 'plain', 'pass'), 'OK', 'AUTH as another user');
+is($t->command('BLPOP', 'none', '0.01'), undef, 'who may not SELECT blocks');
+is($t->command('GET', 'k'), 'three', 'and is in the same database');
+is($other->command('ACL', 'DELUSER', 'plain'), 1, 'that user is gone');
+
 # MONITOR.
 my $m = $proxy->connect;
 is($m->command('MONITOR'), 'OK', 'MONITOR');
