@@ -8,7 +8,7 @@
 #include "util.h"
 
 /* Slots of the hash: a power of two, well over the number of rows. */
-#define CMD_SLOTS	2048
+#define CMD_SLOTS	4096
 
 #define CMD_HASH_BEGIN	2166136261u
 

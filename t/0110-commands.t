@@ -17,20 +17,25 @@ my %change = map { $_ => 1 } qw(acl|deluser acl|load acl|save acl|setuser
     pfselftest replconf replicaof script|debug script|flush shutdown slaveof
     wait waitaof);
 # Flagged as readonly, though they read no key:
-my %no_read = map { $_ => 1 } qw(lolwut);
+my %no_read = map { $_ => 1 } qw(echo lolwut time);
 # They block though this Redis does not say so:
 my %blocks = map { $_ => 1 } qw(wait waitaof);
+# Before Redis 7 a container has flags for all that is in it, and some others
+# were not flagged yet. Old names are left to COMMAND.
+my %old = map { $_ => 1 } qw(host: post stralgo);
 
 my %table;
 for (split /^/, slurp("$FindBin::Bin/../src/cmd.def")) {
 	my ($name, $arity, $class, $flags) =
 	    /^CMD\("(\S+)", (-?\d+), (\w+), ([\w |]+), \w+, / or next;
 	$table{$name} = { arity => $arity, class => $class,
-	    blocks => scalar($flags =~ /CMD_BLOCKS/) };
+	    blocks => scalar($flags =~ /CMD_BLOCKS/),
+	    container => scalar($flags =~ /CMD_CONTAINER/) };
 }
 cmp_ok(scalar keys %table, '>', 300, 'cmd.def is read');
 
 my $redis = T::Redis->new;
+my ($version) = $redis->info->{redis_version} =~ /^(\d+)/;
 my ($wrong, %seen) = (0);
 
 sub complain {
@@ -39,13 +44,16 @@ sub complain {
 }
 
 sub compare {
-	my ($name, $arity, $flags) = @_;
+	my ($name, $arity, $flags) = (lc $_[0], @_[1, 2]);
 	my %is = map { s/^\+//r => 1 } @$flags;
 	my $row = $table{$name};
 	$seen{$name} = 1;
+	return if $version < 7 && ($old{$name} || $row->{container});
 	return complain("$name is not in cmd.def") if !$row;
+	# It is the one of the version that allows more.
 	complain("$name: arity $row->{arity}, Redis has $arity")
-	    if $row->{arity} != $arity;
+	    if $row->{arity} != $arity && ($row->{arity} > 0 ||
+	    -$row->{arity} > abs $arity);
 	my $write = $row->{class} eq 'WRITE';
 	complain("$name: Redis has it as a write, cmd.def as $row->{class}")
 	    if $is{write} && !$write;
@@ -56,14 +64,15 @@ sub compare {
 	    if $is{readonly} && $row->{class} ne 'READ' &&
 	    !$may_replicate{$name} && !$no_read{$name};
 	complain("$name: blocking or not, Redis and cmd.def differ")
-	    if !!$is{blocking} != !!$row->{blocks} && !$blocks{$name};
+	    if !!$is{blocking} != !!$row->{blocks} && !$blocks{$name} &&
+	    $version >= 7;
 }
 
 for my $c (@{$redis->command('COMMAND')}) {
 	compare(@$_[0, 1, 2]) for $c, @{$c->[9] // []};
 }
 is($wrong, 0, 'every command of Redis is in cmd.def as Redis has it');
-cmp_ok(scalar keys %seen, '>', 300, 'many commands were looked at');
+cmp_ok(scalar keys %seen, '>', 200, 'many commands were looked at');
 for my $name (sort keys %may_replicate, keys %change, keys %no_read,
     keys %blocks) {
 	ok($table{$name}, "$name, an exception of this test, is in cmd.def");

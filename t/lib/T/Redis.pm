@@ -1,4 +1,5 @@
-# A real redis-server on a port of its own.
+# A real redis-server on a port of its own; T_REDIS_SERVER says which, if not
+# the system's.
 package T::Redis;
 use strict;
 use warnings;
@@ -6,6 +7,8 @@ use T;
 use T::Resp;
 
 my $count = 0;
+my $program = $ENV{T_REDIS_SERVER} // 'redis-server';
+my ($version) = `$program --version` =~ /v=(\d+)/;
 
 # Options: fence => 1 (replica of nowhere at start), password => for clients
 # and for replication, tls => a T::Cert, for a port and replication by TLS,
@@ -21,7 +24,7 @@ sub new {
 	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
 	    "port $r->{port}", "dir $dir", 'save ""',
 	    'repl-diskless-sync-delay 0', 'repl-backlog-ttl 0',
-	    'enable-debug-command yes',
+	    $version < 7 ? () : 'enable-debug-command yes',
 	    $opt{fence} ? 'replicaof 127.0.0.1 1' : (),
 	    defined $opt{password} ? ("requirepass $opt{password}",
 	    "masterauth $opt{password}") : (), $opt{tls} ?
@@ -35,8 +38,7 @@ sub new {
 
 sub start {
 	my ($r) = @_;
-	$r->{child} = spawn($r->{name}, 'redis-server',
-	    "$r->{dir}/redis.conf");
+	$r->{child} = spawn($r->{name}, $program, "$r->{dir}/redis.conf");
 	# It does not end while it writes its first AOF: it is told again.
 	$r->{child}{again} = 1;
 	wait_for("$r->{name} to answer", sub {
