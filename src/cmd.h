@@ -1,6 +1,7 @@
 /*
- * What each command is to the gate, from one table (cmd.def). Pure: knows
- * names, never bytes on a wire.
+ * What each command is to the gate, from one table (cmd.def), and from what
+ * a Redis says of those that are not in it. Knows names, never bytes on a
+ * wire.
  */
 #ifndef CMD_H
 #define CMD_H
@@ -19,6 +20,9 @@
 enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 #define CMD_CLASSES	5
 
+/* No name is longer; that of a subcommand has its container's in it. */
+#define CMD_NAME_MAX	63
+
 #define CMD_BLOCKS	0x01	/* may wait in Redis for as long as it likes */
 #define CMD_STREAM	0x02	/* ends the pairing of requests and replies:
 				 * MONITOR, CLIENT REPLY */
@@ -29,8 +33,9 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 				 * unknown here: it is this client's for good */
 #define CMD_ALONE	0x20	/* Redis answers it whatever else it does: it
 				 * never stands behind what others asked */
-#define CMD_SCRIPT	0x40	/* runs one: while it does not end, Redis
-				 * reads nothing from the same connection */
+#define CMD_SCRIPT	0x40	/* runs one, or is answered by another thread:
+				 * while it does not end, Redis reads nothing
+				 * from the same connection */
 #define CMD_PERMIT	0x80	/* local, but Redis says who may */
 #define CMD_OWNS	(CMD_BLOCKS | CMD_STREAM | CMD_LISTENS | CMD_PINS)
 				/* needs a connection of its own */
@@ -60,14 +65,16 @@ struct cmd {
 
 /*
  * The command of that name, in any case. For a container the subcommand
- * (the first argument; NULL when there is none) decides; one that is not in
- * the table is as its container says. An unknown command is a write: never
- * NULL.
+ * (the first argument; NULL when there is none) decides; one that is not
+ * known is as its container says. An unknown command is a write that pins:
+ * never NULL. What was found stays valid for good.
  */
 const struct cmd	*cmd_lookup(const char *name, size_t len,
 			    const char *sub, size_t sublen);
 
-/* Like cmd_lookup(), but NULL for what the table does not know. */
+bool	cmd_is_unknown(const struct cmd *);
+
+/* Like cmd_lookup(), but NULL for what the table itself does not know. */
 const struct cmd	*cmd_find(const char *name, size_t len,
 			    const char *sub, size_t sublen);
 
@@ -79,8 +86,17 @@ const struct cmd	*cmd_row(size_t i);
 
 size_t	cmd_count(void);
 
-/* Its row; that of an unknown command is the one past the end. */
+/* Its row; that of one that is not in the table is the one past the end. */
 size_t	cmd_index(const struct cmd *);
+
+/*
+ * Makes these commands known to all threads, in the place of those learned
+ * before; the table wins over them. The rows are copied. More than
+ * CMD_LEARNED_MAX, over the life of the process, stay unknown. For one
+ * thread. Returns how many are known now.
+ */
+#define CMD_LEARNED_MAX	4096
+size_t	cmd_learn(const struct cmd *, size_t n);
 
 const char	*cmd_class_name(enum cmd_class);	/* "read", ... */
 

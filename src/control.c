@@ -230,6 +230,7 @@ control_on_redis(struct redis *r, void *arg)
 	enum side s = r == c->redis[SIDE_A] ? SIDE_A : SIDE_B;
 
 	control_sample(c, s);
+	control_commands_look(c, s);
 	if (!c->standalone && node_leads(&c->node))
 		control_list_redis(c, s);
 	control_poke(c);
@@ -284,6 +285,7 @@ control_new(struct loop *l, const struct conf *conf, struct gate *g,
 	c->awake = mono_now();
 	c->heard.gate.reads = c->heard.gate.writes = SIDE_NONE;
 	util_random(&c->session, sizeof(c->session));
+	control_commands_start(c);
 	TAILQ_INIT(&c->wishes);
 	LIST_INIT(&c->orders);
 	vip_init(&c->vip, control_ms(c->awake));
@@ -316,6 +318,7 @@ control_free(struct control *c)
 			redis_free(c->redis[s]);
 	control_orders_free(c);
 	control_clients_free(c);
+	control_commands_free(c);
 	if (c->peer != NULL)
 		peer_free(c->peer);
 	if (c->vrrp != NULL)

@@ -65,6 +65,7 @@ struct control {
 	struct node		 node;
 	struct vip		 vip;
 	struct control_clients	*clients;	/* NULL: no VIP, or no peer */
+	struct control_commands	*commands;
 	struct mono		 awake;		/* since when without a break */
 	struct mono		 serve_until;	/* by what was seen last */
 	struct mono		 seen;		/* when it last looked */
@@ -160,6 +161,11 @@ void	control_clients_message(struct control *, const struct msg *);
 void	control_clients_tickle(struct control *);
 size_t	control_clients_here(const struct control *);
 size_t	control_clients_there(const struct control *);
+
+/* control_commands.c */
+void	control_commands_start(struct control *);
+void	control_commands_free(struct control *);
+void	control_commands_look(struct control *, enum side);
 
 /* control_salvage.c */
 void	control_salvage(struct control *, enum side);

@@ -70,6 +70,15 @@ info_keys(const char *p, size_t len)
 	return info_count(p, len, INFO_KEYS);
 }
 
+/* FNV-1a, from where the lines before have brought it. */
+static uint32_t
+info_hash(uint32_t hash, const char *p, size_t len)
+{
+	for (; len > 0; len--)
+		hash = (hash ^ (unsigned char)*p++) * 16777619u;
+	return hash ^ 2166136261u;
+}
+
 /* What the offsets are, known when the role is. */
 struct info_offsets {
 	long long	primary;
@@ -121,6 +130,8 @@ info_field(struct info *i, struct info_offsets *o, const char *name,
 		i->saving = info_number(p, len, 0) != 0;
 	else if (IS("rdb_last_bgsave_status"))
 		i->save_failed = info_is(p, len, "err");
+	else if (IS("module"))
+		i->modules = info_hash(i->modules, p, len);
 	else if (nlen > 2 && memcmp(name, "db", 2) == 0 &&
 	    name[2] >= '0' && name[2] <= '9')
 		i->keys += info_keys(p, len);

@@ -39,6 +39,7 @@ struct info {
 	bool		 aof;			/* aof_enabled:1 */
 	bool		 saving;		/* rdb_bgsave_in_progress:1 */
 	bool		 save_failed;		/* rdb_last_bgsave_status:err */
+	uint32_t	 modules;	/* differs if other ones are loaded */
 };
 
 /* False when there is no run_id and no role in it. */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "stats.h"
+
 void
 session_init(struct session *s)
 {
@@ -337,6 +339,15 @@ session_hello_auths(const struct req *r)
 	return false;
 }
 
+/* It is no command that Redis has: it left nothing in the connection. */
+static bool
+session_is_nobody(const struct resp_reply *head)
+{
+	static const char nobody[] = "-ERR unknown command";
+
+	return strncmp(head->first, nobody, sizeof(nobody) - 1) == 0;
+}
+
 /*
  * Commands queued are kept whatever the answer was: those that were refused
  * make the EXEC fail, and must do so again.
@@ -349,8 +360,10 @@ session_on_reply(struct session *s, const struct req *r,
 	bool error = head->type == '-';
 	struct req *copy;
 
-	if (r->cmd->flags & CMD_PINS)
+	if ((r->cmd->flags & CMD_PINS) && !session_is_nobody(head)) {
+		STATS_ADD(requests_unknown, cmd_is_unknown(r->cmd));
 		s->pinned = true;
+	}
 	if (special == CMD_EXEC || special == CMD_DISCARD)
 		session_on_discarded(s);
 	else if (r->in_tx && (special != CMD_MULTI || !error)) {

@@ -95,6 +95,20 @@ test_odd_infos(void)
 	    i.keys > 0, "keys do not overflow");
 }
 
+static void
+test_modules(void)
+{
+	struct info none, one, two, newer;
+
+	ok(parse(RUN "role:master\r\n# Modules\r\n", &none) &&
+	    parse(RUN "role:master\r\nmodule:name=ft,ver=1\r\n", &one) &&
+	    parse(RUN "role:master\r\nmodule:name=ft,ver=2\r\n", &newer) &&
+	    parse(RUN "role:master\r\nmodule:name=ft,ver=1\r\n"
+	    "module:name=ts,ver=1\r\n", &two), "modules");
+	ok(none.modules != one.modules && one.modules != newer.modules &&
+	    one.modules != two.modules, "are told apart");
+}
+
 /* ---- keepalived ---- */
 
 static void
@@ -168,6 +182,7 @@ main(void)
 	test_versions(info);
 	free(info);
 	test_odd_infos();
+	test_modules();
 	test_vrrp_lines();
 	return tap_done();
 }
