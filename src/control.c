@@ -26,12 +26,10 @@ static void
 control_set_gate(struct control *c)
 {
 	struct mono lease = { c->node.lease_ms * 1000 };
-	struct gate_order o = c->node.gate;
 
 	/* The order first: a lease that was over is not for the old one. */
 	control_note_state(c);
-	o.near = node_hold_near(&c->node);
-	control_set_gate_to(c, &o);
+	control_set_gate_to(c, &c->node.gate);
 	gate_renew(c->gate, mono_before(lease, c->serve_until) ? lease :
 	    c->serve_until);
 }

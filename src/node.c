@@ -134,19 +134,20 @@ node_gate(struct node *n, enum gate_state state, enum side reads,
 		o.trusted |= SIDE_BIT(reads);
 	if (n->sw.planned)
 		o.trusted = SIDE_BIT(SIDE_A) | SIDE_BIT(SIDE_B);
-	if (o.state == n->gate.state && o.reads == n->gate.reads &&
-	    o.writes == n->gate.writes && o.alive == n->gate.alive &&
-	    o.trusted == n->gate.trusted)
+	if (o.state == n->gate.state && o.near == n->gate.near &&
+	    o.reads == n->gate.reads && o.writes == n->gate.writes &&
+	    o.alive == n->gate.alive && o.trusted == n->gate.trusted)
 		return;
 	n->gate = o;
 	n->gate_seq++;
 }
 
-bool
-node_hold_near(const struct node *n)
+void
+node_gate_near(struct node *n)
 {
-	return n->gate.state == GATE_OPEN && (n->state == NODE_SW_INTENT ||
-	    (n->state == NODE_FOLLOW && n->record.intent != SIDE_NONE));
+	n->gate.near = true;
+	n->gate.trusted = SIDE_BIT(SIDE_A) | SIDE_BIT(SIDE_B);
+	n->gate_seq++;
 }
 
 bool
@@ -336,7 +337,7 @@ static node_fn *const node_table[NODE_STATE_COUNT][NODE_EVENT_COUNT] = {
 [NODE_SOLO] = { node_lead_look, i, node_lost, half, node_disk_failed, half,
 	node_lost, i, node_lead_order_done, node_lead_order_failed,
 	node_lead_operator },
-[NODE_SW_INTENT] = { node_intent_look, node_switch_abandon, node_lost, half,
+[NODE_SW_INTENT] = { node_intent_look, node_intent_late, node_lost, half,
 	node_disk_failed, half, node_lost, i, i, i, no },
 [NODE_SW_DRAIN] = { node_drain_look, node_switch_abandon, node_lost, half,
 	node_disk_failed, half, node_lost, i, i, i, no },

@@ -33,7 +33,7 @@
 	X(CLEAN)	/* leads; ends old orders, reads both Redis */	\
 	X(STEADY)	/* leads; both copies are fresh */		\
 	X(SOLO)		/* leads; only the primary is fresh */		\
-	X(SW_INTENT)	/* switchover: its intent is being committed */	\
+	X(SW_INTENT)	/* switchover: committed, and made known */	\
 	X(SW_DRAIN)	/* writes are held, answers are awaited */	\
 	X(SW_FENCE)	/* the old primary takes no byte any more */	\
 	X(SW_PROMOTE)	/* the new one is being promoted */		\
@@ -288,8 +288,6 @@ void	node_wish(struct node *, enum node_wish, enum side);
 void	node_forget_wish(struct node *);
 
 bool	node_leads(const struct node *);
-/* Is a switch intended, and the gate open yet? */
-bool	node_hold_near(const struct node *);
 /* Does a copy hold what was acknowledged, as far as this node knows? */
 bool	node_is_fresh(const struct node *, enum side);
 

@@ -18,6 +18,8 @@ void	node_why(struct node *, const char *, ...) PRINTF(2, 3);
 /* Sets what the gate should be; a change gets a new number. */
 void	node_gate(struct node *, enum gate_state, enum side reads,
 	    enum side writes);
+/* It stays as it is, but a planned hold is near. */
+void	node_gate_near(struct node *);
 
 /*
  * Begins to commit n->next, which the caller has filled in from n->record.
@@ -67,7 +69,7 @@ node_fn	node_clean_enter, node_clean_done,		/* node_choose.c */
 node_fn	node_lead_look, node_lead_committed,		/* node_lead.c */
 	node_lead_order_done, node_lead_order_failed, node_lead_operator;
 node_fn	node_intent_look, node_intent_committed,	/* node_switch.c */
-	node_drain_look, node_fence_done, node_switch_failed,
+	node_intent_late, node_drain_look, node_fence_done, node_switch_failed,
 	node_promote_done, node_flip_look, node_undo_done,
 	node_switch_abandon;
 

@@ -2,17 +2,30 @@
  * The planned switch, fence first. Two Redis are never writable at the same
  * time, and whatever fails, one of them is again.
  *
- *   intent committed -> writes held and drained at both gates -> the old
- *   primary fenced -> the new one has its last byte -> promoted -> reads
- *   flipped at both gates -> writes opened, the outcome committed beside
+ *   intent committed, subscribers made ready for the new primary -> writes
+ *   held and drained at both gates -> the old primary fenced -> the new one
+ *   has its last byte -> promoted -> reads flipped at both gates -> writes
+ *   opened, the outcome committed beside
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "node_priv.h"
 
-/* How long the peer may take to say that it has flipped its reads. */
+/*
+ * How long those who listen may take to get ready for the new primary, while
+ * nobody waits; and to move to it when its reads have flipped.
+ */
+#define NODE_NEAR_MS	3000
 #define NODE_FLIP_MS	200
+
+/* Has each gate done what its last order means? */
+static bool
+node_gates_applied(const struct node *n)
+{
+	return n->facts.applied && (n->facts.peer.health != NODE_UP ||
+	    n->facts.peer.applied == n->gate_seq);
+}
 
 enum node_state
 node_switch_begin(struct node *n, enum side to)
@@ -27,6 +40,7 @@ node_switch_begin(struct node *n, enum side to)
 	    .from = next->primary, .to = to, .begun_ms = n->facts.now_ms,
 	    .end_offset = -1, .new_offset = -1 };
 	node_commit(n, true);
+	node_gate_near(n);
 	node_deadline(n, n->conf.drain_timeout_ms);
 	return NODE_SW_INTENT;
 }
@@ -48,11 +62,9 @@ node_switch_abandon(struct node *n, enum side side)
 	return node_open(n);
 }
 
-enum node_state
-node_intent_look(struct node *n, enum side side)
+static enum node_state
+node_primary_died(struct node *n, enum side side)
 {
-	if (node_primary_ok(n))
-		return n->state;
 	node_commit_drop(n);
 	node_why(n, "the primary died");
 	node_wish_failed(n);
@@ -60,13 +72,33 @@ node_intent_look(struct node *n, enum side side)
 	return node_choose(n, side);
 }
 
+/* The intent is committed; now the subscribers, but not for ever. */
 enum node_state
 node_intent_committed(struct node *n, enum side side)
 {
-	(void)side;
+	node_deadline(n, NODE_NEAR_MS);
+	return node_intent_look(n, side);
+}
+
+enum node_state
+node_intent_look(struct node *n, enum side side)
+{
+	if (!node_primary_ok(n))
+		return node_primary_died(n, side);
+	if (node_commit_pending(n) ||
+	    (n->deadline_ms != 0 && !node_gates_applied(n)))
+		return NODE_SW_INTENT;
+	n->sw.begun_ms = n->facts.now_ms;
 	node_gate(n, GATE_HOLD_WRITES, n->record.primary, SIDE_NONE);
 	node_deadline(n, n->conf.drain_timeout_ms);
 	return NODE_SW_DRAIN;
+}
+
+enum node_state
+node_intent_late(struct node *n, enum side side)
+{
+	return node_commit_pending(n) ? node_switch_abandon(n, side) :
+	    node_intent_look(n, side);
 }
 
 enum node_state
@@ -75,7 +107,7 @@ node_drain_look(struct node *n, enum side side)
 	const struct node_peer *p = &n->facts.peer;
 
 	if (!node_primary_ok(n))
-		return node_intent_look(n, side);
+		return node_primary_died(n, side);
 	if (!n->facts.drained || p->applied != n->gate_seq || !p->drained)
 		return NODE_SW_DRAIN;
 	node_order(n, NODE_DO_FENCE, n->record.primary);
@@ -145,9 +177,7 @@ node_flip_look(struct node *n, enum side side)
 	struct record *next;
 
 	(void)side;
-	if (n->deadline_ms != 0 && (!n->facts.applied ||
-	    (n->facts.peer.health == NODE_UP &&
-	    n->facts.peer.applied != n->gate_seq)))
+	if (n->deadline_ms != 0 && !node_gates_applied(n))
 		return NODE_SW_FLIP;
 	next = node_commit_next(n);
 	next->primary = to;

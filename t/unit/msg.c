@@ -68,8 +68,8 @@ test_beat(void)
 	struct msg m = { .type = MSG_BEAT, .session = UINT64_MAX,
 	    .sent_us = INT64_MAX, .echo_us = INT64_MIN, .leads = true,
 	    .fit = true, .vrrp = VRRP_BACKUP, .gate = { .state = GATE_OPEN,
-	    .reads = SIDE_A, .writes = SIDE_B, .alive = 3, .trusted = 1 },
-	    .gate_seq = 7, .applied = 6, .has_record = true,
+	    .near = true, .reads = SIDE_A, .writes = SIDE_B, .alive = 3,
+	    .trusted = 1 }, .gate_seq = 7, .applied = 6, .has_record = true,
 	    .record = { .cluster = "shop", .node = { "a", "b" },
 	    .epoch = { 4, SIDE_B }, .seq = 2, .primary = SIDE_B, .fresh = 2,
 	    .intent = SIDE_NONE } }, got;
@@ -79,9 +79,10 @@ test_beat(void)
 	    got.echo_us == INT64_MIN, "with the widest numbers");
 	ok(got.leads && got.fit && !got.drained && !got.serving, "yes and no");
 	ok(got.vrrp == VRRP_BACKUP && got.gate.state == GATE_OPEN &&
-	    got.gate.reads == SIDE_A && got.gate.writes == SIDE_B &&
-	    got.gate.alive == 3 && got.gate.trusted == 1 &&
-	    got.gate_seq == 7 && got.applied == 6, "the gate");
+	    got.gate.near && got.gate.reads == SIDE_A &&
+	    got.gate.writes == SIDE_B && got.gate.alive == 3 &&
+	    got.gate.trusted == 1 && got.gate_seq == 7 && got.applied == 6,
+	    "the gate");
 	ok(got.has_record && memcmp(&got.record, &m.record,
 	    sizeof(m.record)) == 0, "and the record");
 	m.has_record = false;

@@ -249,10 +249,16 @@ test_switchover(void)
 {
 	begin_steady();
 	f.drained = false;
+	f.applied = false;
 	wish_switchover();
-	ok(gate_is(GATE_HOLD_WRITES, SIDE_A, SIDE_NONE) &&
+	pass(200);
+	ok(gate_is(GATE_OPEN, SIDE_A, SIDE_A) && n.gate.near &&
 	    n.record.intent == SIDE_B && n.record.primary == SIDE_A,
-	    "switchover: the intent is committed, writes are held");
+	    "switchover: the intent is committed, subscribers get ready");
+	f.applied = true;
+	pass(50);
+	ok(gate_is(GATE_HOLD_WRITES, SIDE_A, SIDE_NONE) && !n.gate.near,
+	    "they are, and writes are held");
 	pass(200);
 	is_str(orders(), "", "nothing is fenced while writes are in flight");
 	f.drained = true;
@@ -272,6 +278,28 @@ test_switchover(void)
 	    n.record.intent == SIDE_NONE, "the gate is open to the new one");
 	ok(wishes_done == 1 && wishes_failed == 0, "the operator is told");
 	ok(!two_writable, "never were two writable");
+}
+
+static void
+test_switchover_not_ready(void)
+{
+	begin_steady();
+	f.applied = false;
+	wish_switchover();
+	pass(2900);
+	ok(n.state == NODE_SW_INTENT, "it waits for subscribers to get ready");
+	pass(200);
+	ok(n.state != NODE_SW_INTENT, "but not for ever");
+	f.applied = true;
+	pass(100);
+	ok(gate_is(GATE_OPEN, SIDE_B, SIDE_B), "and goes on");
+	begin_steady();
+	f.applied = false;
+	wish_switchover();
+	redis_dies(SIDE_A);
+	pass(200);
+	ok(gate_is(GATE_OPEN, SIDE_B, SIDE_B) && wishes_failed == 1,
+	    "the primary dies meanwhile: a failover");
 }
 
 static void
@@ -298,7 +326,7 @@ test_switchover_undone(void)
 	f.redis[SIDE_B].info.offset = 139;
 	deaf[SIDE_B] = true;
 	wish_switchover();
-	pass(50);
+	pass(100);
 	is_str(orders(), "fence a, (deaf b), ", "fenced, but b lacks a byte");
 	ok(n.gate.state == GATE_HOLD_WRITES, "and writes are held");
 	pass(2500);
@@ -438,6 +466,7 @@ main(void)
 	test_table();
 	test_start();
 	test_switchover();
+	test_switchover_not_ready();
 	test_switchover_given_up();
 	test_switchover_undone();
 	test_failback();
