@@ -86,6 +86,7 @@ client_abandon(struct client *c)
 	struct req *r, *next;
 
 	client_unchoke(c);
+	client_ahead_drop(c);
 	if (c->link != NULL && pool_link_own(c->link))
 		pool_drop(c->link);
 	else

@@ -92,6 +92,12 @@ void		 client_finish(struct client *);
 void		 client_answer_later(struct client *, struct buf *,
 		    enum client_answer);
 
+/*
+ * A planned hold may be near: then what it listens to is made ready for that.
+ * False if there was nothing to do.
+ */
+bool		 client_on_near(struct client *);
+
 /* Env's leaving has changed. */
 void		 client_on_leaving(struct client *);
 

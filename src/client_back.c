@@ -161,7 +161,7 @@ client_on_lost(void *arg, enum side side)
 {
 	struct client *c = arg;
 
-	if (c->state == CLIENT_DEAD)
+	if (c->state == CLIENT_DEAD || client_ahead_lost(c, side))
 		return;
 	client_unchoke(c);
 	c->link = NULL;
@@ -176,7 +176,10 @@ client_on_lost(void *arg, enum side side)
 	}
 	session_on_lost(&c->session);
 	client_note_lost(c, side);
-	client_listen_lost(c);
+	if (c->listen == CLIENT_HEARS_OUT && c->ahead != NULL)
+		client_ahead_swap(c);
+	else
+		client_listen_lost(c);
 }
 
 /*

@@ -10,7 +10,8 @@
  *
  * In a planned switch all this happens while writes are held: what was
  * published before is read to the end at the old primary, and what is
- * published after finds its subscribers at the new one.
+ * published after finds its subscribers at the new one. Most of the work is
+ * done before: see client_ahead.c.
  */
 #include "client_priv.h"
 
@@ -22,8 +23,8 @@
 void
 client_listen_count(struct client *c)
 {
-	bool moves = (c->listen == CLIENT_HEARS_OUT ||
-	    c->listen == CLIENT_HEARS_ANEW) && c->choked == NULL;
+	bool moves = client_ahead_moves(c) || (c->choked == NULL &&
+	    (c->listen == CLIENT_HEARS_OUT || c->listen == CLIENT_HEARS_ANEW));
 
 	if (moves && !c->moves)
 		gate_moves(c->env->gate);
@@ -59,7 +60,7 @@ client_listen_learn(struct client *c)
  * What was cached when nobody told of changes is stale. Nothing is asked
  * again before it is told again.
  */
-static void
+void
 client_listen_flush(struct client *c)
 {
 	static const char all[] = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
@@ -80,6 +81,7 @@ client_listen_end_line(struct client *c)
 void
 client_listen_lost(struct client *c)
 {
+	client_ahead_drop(c);
 	if (!session_listens(&c->session)) {
 		client_listen_set(c, CLIENT_DEAF);
 		return;
@@ -96,12 +98,18 @@ client_listen_leave(struct client *c)
 	if (c->in_flight > 0)
 		return;
 	client_unchoke(c);
-	pool_drop(c->link);
+	pool_drop_later(c->link);
 	c->link = NULL;
 	session_on_lost(&c->session);
+	if (c->ahead != NULL) {
+		client_ahead_swap(c);
+		return;
+	}
+	/* At once, and as one move: writes are held until it hears again. */
+	gate_moves(c->env->gate);
 	client_listen_lost(c);
-	/* At once: writes are held until it hears again. */
 	client_pump(c);
+	gate_moved(c->env->gate);
 }
 
 /*
@@ -132,6 +140,7 @@ client_on_moved(void *arg)
 	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
 	buf_free(&b);
 	client_listen_set(c, CLIENT_HEARS_OUT);
+	client_ahead_cut(c);
 }
 
 /* Does it listen where it should? */
@@ -143,28 +152,43 @@ client_listen_check(struct client *c)
 	if (c->listen == CLIENT_HEARS && c->link != NULL &&
 	    reads != SIDE_NONE && reads != pool_link_side(c->link))
 		client_on_moved(c);
+	else
+		client_ahead_make(c);
+}
+
+bool
+client_on_near(struct client *c)
+{
+	return client_ahead_make(c);
+}
+
+void
+client_listen_again(struct client *c)
+{
+	stats.listeners_moved++;
+	client_listen_set(c, CLIENT_HEARS);
+	if (c->session.monitors)
+		backend_stream(pool_backend(c->link));
+	else
+		client_listen_learn(c);
+	client_listen_check(c);
+	if (c->next != NULL)
+		loop_defer(c->env->loop, &c->pump);
 }
 
 /* What makes its link its own, or the PING of client_on_moved(). */
 void
-client_on_ready(void *arg)
+client_on_ready(void *arg, enum side side)
 {
 	struct client *c = arg;
 
-	if (c->listen == CLIENT_HEARS_OUT) {
+	if (client_ahead_at(c, side))
+		client_ahead_ready(c);
+	else if (c->listen == CLIENT_HEARS_OUT)
 		client_listen_leave(c);
-		return;
-	}
-	if (c->listen == CLIENT_HEARS_ANEW) {
-		stats.listeners_moved++;
-		client_listen_set(c, CLIENT_HEARS);
-		if (c->session.monitors)
-			backend_stream(pool_backend(c->link));
-		else
-			client_listen_learn(c);
-		client_listen_check(c);
-	}
-	if (c->next != NULL)
+	else if (c->listen == CLIENT_HEARS_ANEW)
+		client_listen_again(c);
+	else if (c->next != NULL)
 		loop_defer(c->env->loop, &c->pump);
 }
 
@@ -202,7 +226,7 @@ client_listen_ready(struct client *c)
 }
 
 void
-client_on_push(void *arg, const char *p, size_t n)
+client_on_push(void *arg, enum side side, const char *p, size_t n)
 {
 	struct client *c = arg;
 	enum pubsub_event e;
@@ -211,6 +235,10 @@ client_on_push(void *arg, const char *p, size_t n)
 
 	if (c->state == CLIENT_DEAD)
 		return;
+	if (client_ahead_at(c, side)) {
+		client_ahead_push(c, p, n);
+		return;
+	}
 	if (c->state == CLIENT_STREAM) {
 		c->heard = p[n - 1];
 		client_write(c, p, n);

@@ -6,6 +6,7 @@
  *	client_send.c	requests to Redis
  *	client_reply.c	replies to the client
  *	client_listen.c	what Redis tells it unasked
+ *	client_ahead.c	where it will be told, before a planned switch
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
  *	client_script.c	scripts that a new primary does not know
@@ -66,6 +67,7 @@ struct client {
 	uint64_t		 id;
 	struct session		 session;
 	enum client_listen	 listen;
+	struct client_ahead	*ahead;		/* or NULL */
 	bool			 moves;		/* the gate counts it */
 	bool			 replica;	/* it sent SYNC or PSYNC */
 	char			 heard;		/* last byte of a stream */
@@ -144,8 +146,24 @@ void	client_listen_count(struct client *);
 void	client_listen_set(struct client *, enum client_listen);
 void	client_listen_learn(struct client *);
 void	client_listen_lost(struct client *);
+void	client_listen_flush(struct client *);
+void	client_listen_again(struct client *);	/* it hears at its link */
 void	client_listen_check(struct client *);
 bool	client_listen_ready(struct client *);
+
+/* client_ahead.c */
+bool	client_ahead_make(struct client *);	/* if a hold is near */
+void	client_ahead_drop(struct client *);
+/* Is it making, or about to be heard? */
+bool	client_ahead_moves(const struct client *);
+/* Is what was made no more what it is, once that request has run? */
+bool	client_ahead_ages(const struct req *);
+bool	client_ahead_at(const struct client *, enum side);
+bool	client_ahead_lost(struct client *, enum side);	/* was it that? */
+void	client_ahead_cut(struct client *);
+void	client_ahead_swap(struct client *);	/* becomes c->link */
+void	client_ahead_ready(struct client *);
+void	client_ahead_push(struct client *, const char *, size_t);
 
 /* client_script.c */
 void	client_script_learn(const struct req *);
@@ -164,8 +182,8 @@ void	client_answer_not_run(struct req *r, const char *error);
 void	client_on_back(void *client, struct req *, bool maybe_ran);
 void	client_on_lost(void *client, enum side);
 void	client_on_busy(void *client, struct req *, const char *error);
-void	client_on_push(void *client, const char *, size_t);
-void	client_on_ready(void *client);
+void	client_on_push(void *client, enum side, const char *, size_t);
+void	client_on_ready(void *client, enum side);
 void	client_on_moved(void *client);
 
 /*

@@ -303,6 +303,8 @@ client_send(struct client *c, struct req *r)
 	session_on_sent(&c->session, r);
 	r->in_tx = r->kind == REQ_ONE && c->session.in_tx;
 	c->in_flight++;
+	if (c->ahead != NULL && client_ahead_ages(r))
+		client_ahead_drop(c);
 	backend_send(pool_backend(c->link), r);
 	if (r->passed || r->len > CLIENT_LARGE)
 		c->heavy = CLIENT_HEAVY;

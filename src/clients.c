@@ -19,10 +19,16 @@ struct clients {
 	TAILQ_HEAD(, clients_entry)	 all;
 	enum gate_state			 was;	/* the gate */
 	struct event			*again;	/* a hold is told again */
+	struct event			*near;	/* goes on with the next */
+	struct clients_entry		*next;	/* to be made ready, or NULL */
 };
 
 /* They wait 10 s for what they were told of. */
 #define CLIENTS_AGAIN_SECONDS	5
+
+/* Before a hold so many that listen are made ready for it in one turn. */
+#define CLIENTS_NEAR		8
+#define CLIENTS_NEAR_LOOKS	512
 
 static struct clients *
 clients_of(struct client_env *env)
@@ -37,6 +43,8 @@ clients_gone(struct client_env *env, void *owner)
 	struct clients_entry *e = owner;
 
 	cs->ops.moved(client_facts(e->client).conn, false, cs->ops.arg);
+	if (cs->next == e)
+		cs->next = TAILQ_NEXT(e, link);
 	TAILQ_REMOVE(&cs->all, e, link);
 	free(e);
 	STATS_ADD(clients, -1);
@@ -307,6 +315,41 @@ clients_tell_hold(struct clients *cs)
 	clients_tell(cs, false);
 }
 
+/* Those who listen, a few at a time, for others are being served. */
+static void
+clients_on_near(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval at_once = { 0, 0 };
+	struct clients *cs = arg;
+	struct clients_entry *e;
+	size_t looks, made = 0;
+
+	(void)fd;
+	(void)what;
+	for (looks = 0; looks < CLIENTS_NEAR_LOOKS && made < CLIENTS_NEAR &&
+	    (e = cs->next) != NULL; looks++) {
+		cs->next = TAILQ_NEXT(e, link);
+		made += client_on_near(e->client);
+	}
+	if (cs->next != NULL)
+		event_add(cs->near, &at_once);
+	else
+		gate_moved(cs->env.gate);
+}
+
+/* The switch waits for them. */
+static void
+clients_make_ready(struct clients *cs)
+{
+	static const struct timeval at_once = { 0, 0 };
+
+	if (event_pending(cs->near, EV_TIMEOUT, NULL))
+		return;
+	gate_moves(cs->env.gate);
+	cs->next = TAILQ_FIRST(&cs->all);
+	event_add(cs->near, &at_once);
+}
+
 static void
 clients_on_gate(void *arg)
 {
@@ -314,6 +357,8 @@ clients_on_gate(void *arg)
 	enum gate_state state = gate_order(cs->env.gate)->state;
 
 	clients_tell_hold(cs);
+	if (gate_order(cs->env.gate)->near)
+		clients_make_ready(cs);
 
 	if (cs->was == GATE_OPEN && state != GATE_OPEN)
 		hold_report_reset(cs->env.hold);
@@ -444,7 +489,8 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	gate_watch(g, clients_on_gate, cs);
 	cs->again = event_new(loop_base(l), -1, EV_PERSIST, clients_on_again,
 	    cs);
-	if (cs->again == NULL)
+	cs->near = evtimer_new(loop_base(l), clients_on_near, cs);
+	if (cs->again == NULL || cs->near == NULL)
 		fatalx("clients: libevent cannot start");
 	clients_tell_hold(cs);
 	return cs;
@@ -458,6 +504,7 @@ clients_free(struct clients *cs)
 	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
 		client_end(e->client, "Holdover stops");
 	event_free(cs->again);
+	event_free(cs->near);
 	hold_free(cs->env.hold);
 	pool_free(cs->env.pool);
 	free(cs->env.denied);

@@ -153,8 +153,9 @@ void	gate_sent(struct gate *, bool write);
 void	gate_done(struct gate *, bool write);
 
 /*
- * A client that listens moves to another Redis, and has: what is published
- * must wait for it. Each gate_moves() needs its gate_moved().
+ * A client that listens moves to another Redis, or gets ready to, and has:
+ * what is published must wait for it. Each gate_moves() needs its
+ * gate_moved().
  */
 void	gate_moves(struct gate *);
 void	gate_moved(struct gate *);

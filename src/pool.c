@@ -17,6 +17,10 @@
 #define POOL_SHARED_OF_USER	4
 #define POOL_SPARE_MAX		256
 
+/* Those that may be closed later are, so many at once, this often. */
+#define POOL_DROPS		8
+#define POOL_DROP_US		2000
+
 /* A link that nobody used for this many ticks is closed. */
 #define POOL_TICK_S		1
 #define POOL_IDLE_TICKS		30
@@ -40,6 +44,7 @@ enum pool_role {
 	POOL_BUSY,
 	POOL_RETIRED,
 	POOL_OWN,
+	POOL_AHEAD,
 	POOL_SPARE,
 	POOL_LOST
 };
@@ -56,11 +61,11 @@ struct pool_user {
 
 struct pool_link {
 	TAILQ_ENTRY(pool_link)	 of_pool;
-	LIST_ENTRY(pool_link)	 of_spare;
+	LIST_ENTRY(pool_link)	 of_spare;	/* or of dropped */
 	LIST_ENTRY(pool_link)	 of_scripts;
 	struct pool_user	*user;
 	struct backend		*backend;
-	void			*owner;		/* of an OWN one */
+	void			*owner;		/* of one OWN or AHEAD */
 	enum pool_role		 role;
 	enum side		 side;
 	bool			 id_asked;
@@ -83,6 +88,8 @@ struct pool {
 	LIST_HEAD(, pool_user)		 users[POOL_BUCKETS];
 	size_t				 shared; /* links of that role */
 	size_t				 spare;
+	LIST_HEAD(, pool_link)		 dropped;	/* but not closed */
+	struct event			*close;
 	struct event			*tick;
 	LIST_HEAD(, pool_link)		 scripts;
 	struct event			*look;	/* while scripts run */
@@ -162,6 +169,7 @@ pool_count(struct pool_link *l, int n)
 		STATS_ADD(links_shared, n);
 		break;
 	case POOL_OWN:
+	case POOL_AHEAD:
 		STATS_ADD(links_own, n);
 		break;
 	case POOL_SPARE:
@@ -204,12 +212,18 @@ pool_bury_cb(void *arg)
 
 /* Nothing is unanswered on it, or what was has been taken back. */
 static void
-pool_bury(struct pool_link *l)
+pool_silence(struct pool_link *l)
 {
 	pool_set_role(l, POOL_LOST);
 	l->owner = NULL;
 	loop_cancel(&l->lose);
 	backend_silence(l->backend);
+}
+
+static void
+pool_bury(struct pool_link *l)
+{
+	pool_silence(l);
 	loop_defer_last(l->user->pool->loop, &l->bury);
 }
 
@@ -247,8 +261,8 @@ pool_lose(struct pool_link *l)
 	loop_defer(p->loop, &l->lose);
 }
 
-void
-pool_drop(struct pool_link *l)
+static void
+pool_take_back(struct pool_link *l)
 {
 	struct req *r;
 	bool ran;
@@ -256,7 +270,52 @@ pool_drop(struct pool_link *l)
 	while ((r = backend_take_back(l->backend, &ran)) != NULL)
 		if (r->from != REQ_CLIENT)
 			req_free(r);
+}
+
+void
+pool_drop(struct pool_link *l)
+{
+	pool_take_back(l);
 	pool_bury(l);
+}
+
+static void
+pool_close_later(struct pool *p)
+{
+	static const struct timeval later = { 0, POOL_DROP_US };
+
+	if (!LIST_EMPTY(&p->dropped) &&
+	    !event_pending(p->close, EV_TIMEOUT, NULL))
+		event_add(p->close, &later);
+}
+
+static void
+pool_on_close(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *p = arg;
+	struct pool_link *l;
+	size_t n;
+
+	(void)fd;
+	(void)what;
+	for (n = 0; n < POOL_DROPS &&
+	    gate_order(p->gate)->state == GATE_OPEN &&
+	    (l = LIST_FIRST(&p->dropped)) != NULL; n++) {
+		LIST_REMOVE(l, of_spare);
+		pool_bury_cb(l);
+	}
+	pool_close_later(p);
+}
+
+void
+pool_drop_later(struct pool_link *l)
+{
+	struct pool *p = l->user->pool;
+
+	pool_take_back(l);
+	pool_silence(l);
+	LIST_INSERT_HEAD(&p->dropped, l, of_spare);
+	pool_close_later(p);
 }
 
 /* ---- what a link says ---- */
@@ -266,6 +325,7 @@ static void
 pool_unwelcome(struct pool_link *l, const char *command, const char *answer)
 {
 	const struct pool_ops *ops = l->user->pool->ops;
+	bool ahead = l->role == POOL_AHEAD;
 	void *owner = l->owner;
 	struct req *r;
 	bool ran;
@@ -286,7 +346,8 @@ pool_unwelcome(struct pool_link *l, const char *command, const char *answer)
 	pool_bury(l);
 	if (owner != NULL) {
 		ops->on_lost(owner, l->side);
-		ops->on_unwelcome(owner, command, answer);
+		if (!ahead)
+			ops->on_unwelcome(owner, command, answer);
 	}
 }
 
@@ -339,7 +400,7 @@ pool_on_greeted(struct pool_link *l, struct req *r,
 	if (of_session && --l->greetings == 0)
 		backend_uncork(l->backend);
 	if (l->owner != NULL && backend_idle(l->backend))
-		l->user->pool->ops->on_ready(l->owner);
+		l->user->pool->ops->on_ready(l->owner, l->side);
 }
 
 static void
@@ -376,7 +437,7 @@ pool_on_push(void *arg, const char *p, size_t n)
 	struct pool_link *l = arg;
 
 	if (l->owner != NULL)
-		l->user->pool->ops->on_push(l->owner, p, n);
+		l->user->pool->ops->on_push(l->owner, l->side, p, n);
 }
 
 static void
@@ -553,6 +614,23 @@ pool_own(struct pool_user *u, enum side side, void *owner)
 	return l;
 }
 
+struct pool_link *
+pool_ahead(struct pool_user *u, enum side side, void *owner)
+{
+	struct pool_link *l = pool_link_get(u, side, POOL_AHEAD);
+
+	l->owner = owner;
+	return l;
+}
+
+void
+pool_take_ahead(struct pool_link *l)
+{
+	assert(l->role == POOL_AHEAD || l->role == POOL_LOST);
+	if (l->role == POOL_AHEAD)
+		pool_set_role(l, POOL_OWN);
+}
+
 void
 pool_return(struct pool_link *l, struct pool_user *u)
 {
@@ -630,7 +708,8 @@ pool_backend(struct pool_link *l)
 static void
 pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 {
-	bool listens = backend_streams(l->backend) ||
+	bool ahead = l->role == POOL_AHEAD;
+	bool listens = ahead || backend_streams(l->backend) ||
 	    backend_listens(l->backend);
 	bool left = o->reads != SIDE_NONE && o->reads != l->side &&
 	    o->writes != l->side;
@@ -638,7 +717,8 @@ pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 	if (o->trusted != 0 && !(o->trusted & SIDE_BIT(l->side)) &&
 	    (backend_keyed(l->backend) || listens))
 		pool_lose(l);
-	else if (left && !listens && backend_idle(l->backend))
+	else if (left && (ahead ? o->state == GATE_OPEN && !o->near :
+	    !listens && backend_idle(l->backend)))
 		pool_lose(l);
 	else {
 		backend_on_gate(l->backend);
@@ -756,9 +836,11 @@ pool_new(struct loop *loop, struct gate *g, const struct pool_ops *ops)
 	LIST_INIT(&p->scripts);
 	for (i = 0; i < POOL_BUCKETS; i++)
 		LIST_INIT(&p->users[i]);
+	LIST_INIT(&p->dropped);
+	p->close = evtimer_new(loop_base(loop), pool_on_close, p);
 	p->tick = event_new(loop_base(loop), -1, EV_PERSIST, pool_on_tick, p);
 	p->look = evtimer_new(loop_base(loop), pool_on_look, p);
-	if (p->tick == NULL || p->look == NULL ||
+	if (p->close == NULL || p->tick == NULL || p->look == NULL ||
 	    event_add(p->tick, &tick) == -1)
 		fatalx("pool: out of memory");
 	return p;
@@ -774,6 +856,7 @@ pool_free(struct pool *p)
 		loop_cancel(&l->bury);
 		pool_bury_cb(l);
 	}
+	event_free(p->close);
 	event_free(p->tick);
 	event_free(p->look);
 	free(p);
@@ -790,7 +873,7 @@ void
 pool_list(const struct pool *p, struct buf *out)
 {
 	static const char *const roles[] = { "shared", "busy", "retired",
-	    "own", "spare", "lost" };
+	    "own", "ahead", "spare", "lost" };
 	static const char *const kinds[] = { "work", "scripts", "alone",
 	    "check", "auth" };
 	const struct pool_link *l;

@@ -5,6 +5,8 @@
  *                |
  *                +-- SHARED   carries the plain requests of all of them
  *                +-- OWN      one client's, while it needs one
+ *                +-- AHEAD    will be that, at the Redis that is about to
+ *                |            be the primary
  *                +-- SPARE    was one client's, clean, kept for the next
  *
  * Nothing of a client's session is ever set on a shared link but what its
@@ -46,11 +48,11 @@ struct pool_ops {
 		    bool done);
 	void	(*on_split)(void *owner, struct req *,
 		    struct req_list *singles);
-	/* Only for a link of its own. */
-	void	(*on_push)(void *owner, const char *, size_t);
+	/* Only for a link of its own, there, or one ahead. */
+	void	(*on_push)(void *owner, enum side, const char *, size_t);
 	/*
 	 * A link is gone, and this was not answered on it. Then, for a link
-	 * of its own, on_lost(). Neither ends the client at once.
+	 * of its own or ahead, on_lost(). Neither ends the client at once.
 	 */
 	void	(*on_back)(void *owner, struct req *, bool maybe_ran);
 	void	(*on_lost)(void *owner, enum side);
@@ -75,8 +77,8 @@ struct pool_ops {
 	void	(*on_room)(void *owner);
 	/* The gate holds, and its own link goes on. */
 	void	(*on_hold)(void *owner);
-	/* What makes its own link this owner's has been answered. */
-	void	(*on_ready)(void *owner);
+	/* All that made its link there this owner's has been answered. */
+	void	(*on_ready)(void *owner, enum side);
 	/*
 	 * Reads go to another Redis now, and its own link listens at this
 	 * one. It may be told more than once.
@@ -114,6 +116,15 @@ struct pool_link	*pool_shared_for(struct pool_user *, enum side,
 struct pool_link	*pool_own(struct pool_user *, enum side, void *owner);
 
 /*
+ * One more for an owner whose own is at the other side, while a planned hold
+ * is near; lost when there is no switch after all. pool_take_ahead() makes it
+ * its own.
+ */
+struct pool_link	*pool_ahead(struct pool_user *, enum side,
+			    void *owner);
+void			 pool_take_ahead(struct pool_link *);
+
+/*
  * Takes a link of its own back: nothing is unanswered, and it is as this
  * user's are.
  */
@@ -124,6 +135,8 @@ void		 pool_return(struct pool_link *, struct pool_user *);
  * had come back.
  */
 void		 pool_drop(struct pool_link *);
+/* The same soon, a few at a time: while writes are held others are waiting. */
+void		 pool_drop_later(struct pool_link *);
 
 /*
  * What Redis calls the connection: 0 until the answer to pool_ask_id() has
