@@ -49,7 +49,7 @@ struct backend {
 static bool
 backend_counts(const struct req *r)
 {
-	return r->class != CMD_ANY && !(r->cmd->flags & CMD_BLOCKS);
+	return r->class != CMD_ANY && !r->blocks;
 }
 
 static bool

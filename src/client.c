@@ -251,7 +251,7 @@ client_finish(struct client *c)
 	const struct req *r;
 
 	TAILQ_FOREACH(r, &c->reqs, of_client)
-		if (r->state == REQ_SENT && (r->cmd->flags & CMD_BLOCKS)) {
+		if (r->state == REQ_SENT && r->blocks) {
 			client_end(c, "it left while blocked");
 			return;
 		}
@@ -358,7 +358,7 @@ client_is_blocked(const struct client *c)
 	const struct req *r = TAILQ_FIRST(&c->reqs);
 
 	return r != NULL && r->state == REQ_SENT && !r->in_tx &&
-	    (r->cmd->flags & CMD_BLOCKS);
+	    r->blocks;
 }
 
 struct client_facts

@@ -35,23 +35,6 @@ block_form(const struct req *r)
 	return NULL;
 }
 
-/* XREAD's options stand before STREAMS; 0 when BLOCK is none of them. */
-static long long
-block_option(const struct req *r)
-{
-	struct resp_arg a;
-	long long i;
-
-	for (i = 1; i + 1 < r->argc; i++) {
-		a = resp_request_arg(r->bytes, r->len, i);
-		if (a.len == 7 && strncasecmp(a.p, "STREAMS", 7) == 0)
-			break;
-		if (a.len == 5 && strncasecmp(a.p, "BLOCK", 5) == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
 /* Up to the next unit that is allowed, at least one of it. */
 static long long
 block_up(double left_ms, long long unit)
@@ -83,7 +66,7 @@ block_timeout(const struct req *r, const struct block_form *f, long long *at,
 	char *end;
 
 	*at = f->at > 0 ? f->at : f->at < 0 ? r->argc + f->at :
-	    block_option(r);
+	    req_block_at(r);
 	if (*at <= 0 || *at >= r->argc)
 		return 0;
 	a = resp_request_arg(r->bytes, r->len, *at);
@@ -104,8 +87,9 @@ block_shorten(const struct req *r, int64_t passed_ms)
 	struct buf b = BUF_INIT;
 	struct req *shorter;
 	struct resp_arg a;
+	const char *head, *rest;
 	char text[64];
-	long long at, i;
+	long long at;
 	double timeout;
 
 	if (f == NULL)
@@ -115,14 +99,14 @@ block_shorten(const struct req *r, int64_t passed_ms)
 		return NULL;
 	block_text(text, sizeof(text), timeout - (double)passed_ms, f->ms);
 
-	resp_add_array(&b, (size_t)r->argc);
-	for (i = 0; i < r->argc; i++) {
-		a = resp_request_arg(r->bytes, r->len, i);
-		if (i == at)
-			resp_add_str(&b, text);
-		else
-			resp_add_bulk(&b, a.p, a.len);
-	}
+	/* All but that argument, and the line with its length, stays. */
+	a = resp_request_arg(r->bytes, r->len, at);
+	for (head = a.p - 2; head[-1] != '\n'; head--)
+		continue;
+	rest = a.p + a.len + 2;
+	buf_add(&b, r->bytes, (size_t)(head - r->bytes));
+	resp_add_str(&b, text);
+	buf_add(&b, rest, r->len - (size_t)(rest - r->bytes));
 	shorter = req_new(r->cmd, r->from, r->argc, buf_data(&b),
 	    buf_len(&b));
 	buf_free(&b);
@@ -141,7 +125,7 @@ client_unblock(struct client *c, const char *how)
 	TAILQ_FOREACH(r, &c->reqs, of_client)
 		if (r->state == REQ_SENT)
 			break;
-	if (r == NULL || !(r->cmd->flags & CMD_BLOCKS) || r->in_tx ||
+	if (r == NULL || !r->blocks || r->in_tx ||
 	    pool_link_lost(c->link) || pool_link_id(c->link) == 0 ||
 	    (l = pool_shared(client_user(c), pool_link_side(c->link))) == NULL)
 		return false;

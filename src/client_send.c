@@ -35,7 +35,7 @@ client_need(const struct client *c, const struct req *r)
 		return CLIENT_RUNS;
 	if (r->kind != REQ_ONE)
 		return CLIENT_SHARES;
-	if (r->cmd->flags & CMD_OWNS)
+	if (r->blocks || (r->cmd->flags & (CMD_OWNS & ~CMD_BLOCKS)))
 		return CLIENT_OWNS;
 	if (r->cmd->flags & CMD_ALONE)
 		return CLIENT_ALONE;
@@ -289,7 +289,7 @@ client_shorten(struct client *c, struct req *r)
 static void
 client_send(struct client *c, struct req *r)
 {
-	if ((r->cmd->flags & CMD_BLOCKS) && !c->session.in_tx) {
+	if (r->blocks && !c->session.in_tx) {
 		pool_ask_id(c->link);
 		r = client_shorten(c, r);
 	} else if ((r->cmd->flags & CMD_PERMIT) && !c->session.in_tx)

@@ -3,11 +3,15 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "resp.h"
 
 /* A longer read is not kept for repeating. */
 #define REQ_REPEAT_MAX	(32 * 1024)
+
+/* Options are sought among so many arguments, which are walked each time. */
+#define REQ_OPTIONS	32
 
 /*
  * Small ones come and go once a request: they are kept for the next. One
@@ -60,6 +64,8 @@ req_new(const struct cmd *cmd, enum req_from from, long long argc,
 	r->n = 1;
 	r->writes = cmd->class == CMD_WRITE;
 	r->script = (cmd->flags & CMD_SCRIPT) != 0;
+	r->blocks = (cmd->flags & CMD_BLOCKS) && (!(cmd->flags & CMD_OPTION) ||
+	    req_block_at(r) != 0);
 	return r;
 }
 
@@ -134,6 +140,34 @@ req_split(const struct req *r, struct req_list *out)
 		one->partly = r->partly && i == r->answered;
 		TAILQ_INSERT_TAIL(out, one, of_client);
 	}
+}
+
+static bool
+req_arg_is(const struct req *r, long long i, const char *word)
+{
+	struct resp_arg a = resp_request_arg(r->bytes, r->len, i);
+
+	return a.len == strlen(word) && strncasecmp(a.p, word, a.len) == 0;
+}
+
+long long
+req_block_at(const struct req *r)
+{
+	long long i;
+
+	for (i = 1; i + 1 < r->argc; i++) {
+		if (i >= REQ_OPTIONS)
+			return -1;
+		if (req_arg_is(r, i, "STREAMS"))
+			return 0;
+		if (req_arg_is(r, i, "BLOCK"))
+			return i + 1;
+		if (req_arg_is(r, i, "GROUP"))
+			i += 2;
+		else if (req_arg_is(r, i, "COUNT") || req_arg_is(r, i, "CLAIM"))
+			i++;
+	}
+	return 0;
 }
 
 struct req *

@@ -59,6 +59,7 @@ struct req {
 	bool			 refused; /* one of a TX was, as if bounced */
 	bool			 in_tx;	/* MULTI, or queued behind one */
 	bool			 script; /* one of them runs one */
+	bool			 blocks; /* may wait in Redis */
 	bool			 fenced; /* answered by pushes, or one error;
 					 * then the reply to a PING ends it */
 	unsigned		 n;		/* replies that it takes */
@@ -94,6 +95,12 @@ struct req	*req_several(enum req_kind, const struct cmd *first,
  * by of_client at the end of out. The run itself stays as it is.
  */
 void		 req_split(const struct req *, struct req_list *out);
+
+/*
+ * Where the time-out of XREAD and XREADGROUP stands: behind BLOCK, among the
+ * options before STREAMS. 0 if there is none; -1 if that is not easily said.
+ */
+long long	 req_block_at(const struct req *);
 
 /* The same request once more, as Holdover's own. */
 struct req	*req_again(const struct req *);

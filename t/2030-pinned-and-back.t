@@ -67,6 +67,25 @@ is($c->command('UNWATCH'), 'OK', 'UNWATCH');
 $proxy->wait_info(links_own => 0);
 pass('unpins');
 
+# XREAD does if it may block.
+$other->command(qw(XADD s 1-1 f v));
+$other->command(qw(XGROUP CREATE s BLOCK 0));
+my $answer = [['s', [['1-1', ['f', 'v']]]]];
+is_deeply($c->command(qw(XREAD COUNT 1 STREAMS s 0)), $answer, 'XREAD');
+is_deeply($c->command(qw(XREADGROUP GROUP BLOCK me COUNT 1 STREAMS s >)),
+    $answer, 'XREADGROUP');
+is(own(), 0, 'pin nobody');
+$c->send(qw(XREAD BLOCK 0 STREAMS s $));
+$proxy->wait_info(links_own => 1);
+pass('with BLOCK it does');
+$other->command(qw(XADD s 2-1 f w));
+is_deeply($c->reply, [['s', [['2-1', ['f', 'w']]]]], 'until it is answered');
+is_deeply($c->command('XREAD', ('COUNT', 1) x 100_000, qw(STREAMS s 0)),
+    $answer, 'however many options there are');
+is_deeply($c->command('BLPOP', (map { "none$_" } 1 .. 100_000), 'l', 0.01),
+    undef, 'or keys');
+$proxy->wait_info(links_own => 0);
+
 # Order across the moves: counted by one list.
 my (@want, @got);
 my $all = '';
