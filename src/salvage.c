@@ -27,6 +27,9 @@
 /* Of DUMP's reply: two bytes of version and eight of checksum at its end. */
 #define SALVAGE_FOOTER		10
 
+/* From this version of RDB on the format is Valkey's own. */
+#define SALVAGE_RDB_VALKEY	80
+
 /* Opcodes of an RDB file. */
 enum { SALVAGE_RDB_MS = 0xfc, SALVAGE_RDB_DB = 0xfe, SALVAGE_RDB_END = 0xff };
 
@@ -161,9 +164,11 @@ salvage_header(struct salvage *s, const char *dump, size_t len)
 {
 	const unsigned char *v =
 	    (const unsigned char *)dump + len - SALVAGE_FOOTER;
+	int version = v[0] | v[1] << 8;
 
 	if (!s->headed)
-		buf_addf(&s->out, "REDIS%04d", v[0] | v[1] << 8);
+		buf_addf(&s->out, version < SALVAGE_RDB_VALKEY ?
+		    "REDIS%04d" : "VALKEY%03d", version);
 	s->headed = true;
 }
 
