@@ -10,6 +10,9 @@
 /* No reply has more values than this, nested ones counted. */
 #define RESP_MAX_VALUES		(1LL << 40)
 
+/* A number that has become so large has no further digit: see resp_short(). */
+#define RESP_SHORT_MAX		100000
+
 /*
  * A number as Redis takes it (util.c, string2ll): no plus, no leading
  * zeros, nothing behind it.
@@ -22,6 +25,26 @@ resp_number(const char *p, size_t len, long long *out)
 	if (len > sign && p[sign] == '0' && len > 1)
 		return false;
 	return util_number(p, len, out);
+}
+
+/*
+ * A line like "*3" or "$14" that is whole and has a short number: where the
+ * next begins, NULL for any other. Nearly all are like that.
+ */
+static inline const char *
+resp_short(const char *p, const char *end, char type, size_t *n)
+{
+	unsigned d;
+
+	if (end - p < 4 || p[0] != type || (d = (unsigned)p[1] - '0') > 9)
+		return NULL;
+	*n = d;
+	for (p += 2; (d = (unsigned)p[0] - '0') <= 9; p++) {
+		if (*n == 0 || *n >= RESP_SHORT_MAX || end - p < 3)
+			return NULL;
+		*n = *n * 10 + d;
+	}
+	return p[0] == '\r' ? p + 2 : NULL;
 }
 
 /* ---- requests ---- */
@@ -68,9 +91,7 @@ resp_found(struct resp_request *f)
 {
 	size_t n = f->off;
 
-	f->off = f->scanned = 0;
-	f->left = 0;
-	f->multibulk = false;
+	resp_request_begin(f);
 	return (long long)n;
 }
 
@@ -88,51 +109,18 @@ resp_inline(struct resp_request *f, const char *p, size_t len)
 	return resp_found(f);
 }
 
-/*
- * A line "*n" or "$n" that is whole and nothing special, at p + off: its
- * length with CRLF, 0 for any other.
- */
-static size_t
-resp_plain_number(const char *p, size_t len, size_t off, char type,
-    long long *n)
-{
-	size_t i = off + 1;
-	unsigned d;
-	long long v;
-
-	if (len - off < 4 || p[off] != type)
-		return 0;
-	/* No leading zero, and too few digits to be over a limit. */
-	if ((d = (unsigned)p[i] - '0') - 1 > 8)
-		return 0;
-	for (v = d, i++; i < len && (d = (unsigned)p[i] - '0') <= 9; i++) {
-		if (i - off > 6)
-			return 0;
-		v = v * 10 + d;
-	}
-	if (len - i < 2 || p[i] != '\r')
-		return 0;
-	*n = v;
-	return i + 2 - off;
-}
-
 /* "*n". */
 static long long
 resp_count(struct resp_request *f, const char *p, size_t len)
 {
 	size_t n;
 
-	if (f->scanned == 0 &&
-	    (n = resp_plain_number(p, len, 0, '*', &f->left)) > 0)
-		f->off = n;
-	else if (!resp_line(f, p, len, '\r', &n))
+	if (!resp_line(f, p, len, '\r', &n))
 		return len > RESP_MAX_INLINE ?
 		    resp_bad(f, "too big mbulk count string") : RESP_MORE;
-	else if (!resp_number(p + 1, n - 1, &f->left) ||
-	    f->left > RESP_MAX_ARGS)
+	if (!resp_number(p + 1, n - 1, &f->left) || f->left > RESP_MAX_ARGS)
 		return resp_bad(f, "invalid multibulk length");
-	else
-		f->off = n + 2;
+	f->off = n + 2;
 	f->is_inline = false;
 	f->multibulk = true;
 	f->bulk = -1;
@@ -148,11 +136,6 @@ resp_bulk(struct resp_request *f, const char *p, size_t len)
 	char what[32];
 	size_t n;
 
-	if (f->scanned == 0 && f->off < RESP_MAX_REQUEST / 2 &&
-	    (n = resp_plain_number(p, len, f->off, '$', &f->bulk)) > 0) {
-		f->off += n;
-		return 1;
-	}
 	if (!resp_line(f, p, len, '\r', &n))
 		return len - f->off > RESP_MAX_INLINE ?
 		    resp_bad(f, "too big bulk count string") : RESP_MORE;
@@ -170,6 +153,36 @@ resp_bulk(struct resp_request *f, const char *p, size_t len)
 	return 1;
 }
 
+/*
+ * The length of the request at p, if it is all there and has no long
+ * numbers; 0 for any other.
+ */
+static size_t
+resp_request_short(struct resp_request *f, const char *p, size_t len)
+{
+	const char *at, *end = p + len;
+	size_t argc, i, n;
+
+	if ((at = resp_short(p, end, '*', &argc)) == NULL)
+		return 0;
+	for (i = 0; i < argc; i++) {
+		at = resp_short(at, end, '$', &n);
+		if (at == NULL || (size_t)(end - at) < n + 2)
+			return 0;
+		if (i == 0) {
+			f->name_off = (size_t)(at - p);
+			f->name_len = n;
+		} else if (i == 1) {
+			f->sub_off = (size_t)(at - p);
+			f->sub_len = n;
+		}
+		at += n + 2;
+	}
+	f->argc = (long long)argc;
+	f->is_inline = false;
+	return (size_t)(at - p);
+}
+
 long long
 resp_request(struct resp_request *f, const char *p, size_t len)
 {
@@ -179,6 +192,10 @@ resp_request(struct resp_request *f, const char *p, size_t len)
 		return RESP_MORE;
 	if (*p != '*')
 		return resp_inline(f, p, len);
+	/* Tried once, when nothing of it has been looked at. */
+	if (!f->multibulk && f->scanned == 0 &&
+	    (r = (long long)resp_request_short(f, p, len)) > 0)
+		return r;
 	if (!f->multibulk && (r = resp_count(f, p, len)) <= 0)
 		return r;
 	while (f->left > 0) {
@@ -454,19 +471,17 @@ resp_reply(struct resp_reply *r, const char *p, size_t len, bool *done)
 size_t
 resp_reply_plain(const char *p, size_t len)
 {
-	size_t i = 1, n = 0;
-	const char *nl;
+	const char *at, *nl;
+	size_t n;
 
 	switch (*p) {
 	case '$':
-		/* Nine digits cannot overflow; "$-1" is a line. */
-		for (; i < len && i < 10 && p[i] >= '0' && p[i] <= '9'; i++)
-			n = n * 10 + (size_t)(p[i] - '0');
-		if (i == 1 && len > 1 && p[1] == '-')
-			break;
-		if (i == 1 || i + 1 >= len || p[i] != '\r' || n + 4 > len - i)
+		at = resp_short(p, p + len, '$', &n);
+		if (at != NULL && n + 2 <= (size_t)(p + len - at))
+			return (size_t)(at - p) + n + 2;
+		if (at != NULL || len < 2 || p[1] != '-')
 			return 0;
-		return i + 2 + n + 2;
+		break;		/* "$-1" is a line */
 	case '+':
 	case ':':
 	case '_':

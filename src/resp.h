@@ -32,8 +32,9 @@ struct resp_arg {
 /* ---- requests ---- */
 
 /*
- * Where the framing of one request stands. Zero it to begin; it is ready
- * for the next request after each one that was found.
+ * Where the framing of one request stands. Zero it to begin, or call
+ * resp_request_begin(); it is ready for the next request after each one
+ * that was found.
  */
 struct resp_request {
 	size_t		 off;	/* bytes of this request framed so far */
@@ -53,6 +54,14 @@ struct resp_request {
 				 * "Protocol error: ..." without "-ERR " and
 				 * line end */
 };
+
+static inline void
+resp_request_begin(struct resp_request *f)
+{
+	f->off = f->scanned = 0;
+	f->left = 0;
+	f->multibulk = false;
+}
 
 /*
  * Looks for one whole request at p, which must be the same bytes as at the
