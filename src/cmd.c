@@ -2,7 +2,6 @@
 
 #include <sys/queue.h>
 #include <assert.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,7 +26,6 @@ static const struct cmd cmd_unknown = { "unknown", -1, CMD_WRITE, CMD_PINS,
 
 static uint16_t		cmd_slot[CMD_SLOTS];	/* row + 1; 0: free */
 static uint8_t		cmd_len[NELEM(cmd_rows)];
-static pthread_once_t	cmd_once = PTHREAD_ONCE_INIT;
 
 /*
  * What was learned stays in memory for good: some thread may have found it.
@@ -51,19 +49,26 @@ struct cmd_name {
 	char		 text[CMD_NAME_MAX + 1];
 };
 
+static uint32_t
+cmd_hash(uint32_t hash, char c)
+{
+	return (hash ^ (unsigned char)c) * 16777619u;
+}
+
 static void
 cmd_name_put(struct cmd_name *n, char c)
 {
 	n->text[n->len++] = c;
-	n->hash = (n->hash ^ (unsigned char)c) * 16777619u;
+	n->hash = cmd_hash(n->hash, c);
 }
 
 /* False for what cannot be one of ours: they are short, and have no bar. */
 static bool
 cmd_name_add(struct cmd_name *n, const char *p, size_t len)
 {
+	char *to = n->text + n->len, c;
+	uint32_t hash = n->hash;
 	size_t i;
-	char c;
 
 	if (len == 0 || len > sizeof(n->text) - 1 - n->len)
 		return false;
@@ -73,8 +78,11 @@ cmd_name_add(struct cmd_name *n, const char *p, size_t len)
 			c |= 0x20;
 		else if (c == '|')
 			return false;
-		cmd_name_put(n, c);
+		to[i] = c;
+		hash = cmd_hash(hash, c);
 	}
+	n->len += len;
+	n->hash = hash;
 	return true;
 }
 
@@ -90,7 +98,8 @@ cmd_name_of(const char *name)
 	return n;
 }
 
-static void
+/* Before main(), as if it were a constant. */
+static void __attribute__((__constructor__))
 cmd_fill(void)
 {
 	struct cmd_name n;
@@ -170,7 +179,6 @@ cmd_get(const char *name, size_t len, const char *sub, size_t sublen,
 	struct cmd_name n;
 	const struct cmd *c;
 
-	pthread_once(&cmd_once, cmd_fill);
 	n.hash = CMD_HASH_BEGIN;
 	n.len = 0;
 	if (!cmd_name_add(&n, name, len))
