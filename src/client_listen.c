@@ -204,7 +204,7 @@ client_replay_cb(void *arg, struct req *r)
 bool
 client_listen_ready(struct client *c)
 {
-	struct mono now = loop_now(c->env->loop);
+	struct mono now;
 	enum side to;
 
 	if (c->listen == CLIENT_DEAF || c->listen == CLIENT_HEARS)
@@ -212,6 +212,7 @@ client_listen_ready(struct client *c)
 	if (c->listen != CLIENT_UNHEARD || (c->state != CLIENT_OPEN &&
 	    c->state != CLIENT_STREAM))
 		return false;
+	now = loop_now(c->env->loop);
 	if (gate_ask(c->env->gate, CMD_READ, now, &to) == GATE_HOLD ||
 	    (to == c->retry_side && mono_before(now, c->retry_at))) {
 		hold_add(c->env->hold, &c->waiter);

@@ -79,8 +79,10 @@ client_advance(struct client *c)
 			    buf_len(&r->reply));
 		client_free_req(c, r);
 	}
-	client_tell(c, false);
-	client_check_left(c);
+	if (c->session.told != SESSION_UNTOLD || c->failing > 0)
+		client_tell(c, false);
+	if (c->state == CLIENT_LEAVING)
+		client_check_left(c);
 }
 
 /*
@@ -408,9 +410,66 @@ client_on_quiet(struct client *c)
 	if (!pool_link_own(c->link)) {
 		client_unchoke(c);
 		c->link = NULL;
-	} else if (c->next == NULL)
+		return;
+	}
+	if (c->next == NULL)
 		client_release(c);
 	client_listen_check(c);
+}
+
+/*
+ * Redis refused one: false if its client is to be told. What was passed on as
+ * it came is gone; any other waits, and is asked again.
+ */
+static bool
+client_on_error(struct client *c, struct req *r,
+    const struct resp_reply *head, const char *p, size_t n)
+{
+	struct req *again;
+
+	if (r->passed && client_is_bounce(c, head)) {
+		client_answer_lost(c, r);
+		client_advance(c);
+	} else if (r->refused || (r->kind == REQ_ONE &&
+	    client_is_bounce(c, head)))
+		client_bounce(c, r, head, p, n);
+	else if ((again = client_script_again(c, r, head)) != NULL)
+		client_put_back(c, again, p, n);
+	else
+		return false;
+	return true;
+}
+
+/* All of it is answered. */
+static void
+client_on_answer(struct client *c, struct req *r,
+    const struct resp_reply *head, const char *p, size_t n)
+{
+	c->in_flight--;
+	if (r->n == 1 && n > CLIENT_LARGE)
+		c->heavy = CLIENT_HEAVY;
+	else if (c->heavy > 0)
+		c->heavy--;
+	if (r->open) {
+		/* It does not wait for the rest, and closes. */
+		client_write(c, p, n);
+		client_end(c, "Redis answered before the request was over");
+		return;
+	}
+	if (head->type != '-' && client_is_permit(r))
+		client_local(c, r);
+	else if (head->type != '-' || !client_on_error(c, r, head, p, n)) {
+		client_pass(c, r, head, p, n);
+		client_on_done(c, r, head);
+		client_advance(c);
+	}
+	if (c->state != CLIENT_DEAD && c->in_flight == 0)
+		client_on_quiet(c);
+	if (c->state != CLIENT_DEAD) {
+		client_account(c);
+		if (c->next != NULL)
+			loop_defer(c->env->loop, &c->pump);
+	}
 }
 
 static void
@@ -418,53 +477,15 @@ client_on_reply(void *arg, struct req *r, const struct resp_reply *head,
     const char *p, size_t n, bool done)
 {
 	struct client *c = arg;
-	struct req *again;
 
 	if (head->todo > 0 && client_takes_large(c, r, head))
 		return;
 	if (head->type == '-' && head->todo == 0 && r->kind == REQ_TX)
 		r->refused |= client_is_bounce(c, head);
-	if (done) {
-		c->in_flight--;
-		if (r->n == 1 && n > CLIENT_LARGE)
-			c->heavy = CLIENT_HEAVY;
-		else if (c->heavy > 0)
-			c->heavy--;
-	}
-	if (done && r->open) {
-		/* It does not wait for the rest, and closes. */
-		client_write(c, p, n);
-		client_end(c, "Redis answered before the request was over");
-		return;
-	}
-	if (done && r->passed && head->type == '-' &&
-	    client_is_bounce(c, head)) {
-		client_answer_lost(c, r);
-		client_advance(c);
-	} else if (done && head->type == '-' && (r->refused ||
-	    (r->kind == REQ_ONE && client_is_bounce(c, head))))
-		client_bounce(c, r, head, p, n);
-	else if (done && (again = client_script_again(c, r, head)) != NULL)
-		client_put_back(c, again, p, n);
-	else if (client_is_permit(r) && head->type != '-') {
-		if (done)
-			client_local(c, r);
-	} else {
+	if (done)
+		client_on_answer(c, r, head, p, n);
+	else if (!client_is_permit(r))
 		client_pass(c, r, head, p, n);
-		if (done) {
-			client_on_done(c, r, head);
-			client_advance(c);
-		}
-	}
-	if (!done || c->state == CLIENT_DEAD)
-		return;
-	if (c->in_flight == 0)
-		client_on_quiet(c);
-	if (c->state != CLIENT_DEAD) {
-		client_account(c);
-		if (c->next != NULL)
-			loop_defer(c->env->loop, &c->pump);
-	}
 }
 
 /* ---- what else the pool says ---- */

@@ -392,14 +392,13 @@ client_is_changing(const struct req *r)
 	return false;
 }
 
-/* May a run go as it is? When requests part ways, it may not. */
+/* May a run go as it is? Where its requests part ways, it may not. */
 static bool
-client_run_stays(const struct client *c)
+client_run_stays(const struct client *c, enum gate_verdict v)
 {
 	const struct gate_order *o = gate_order(c->env->gate);
 
-	return o->reads == o->writes && !c->session.in_tx &&
-	    gate_state(c->env->gate, loop_now(c->env->loop)) == GATE_OPEN;
+	return v != GATE_HOLD && o->reads == o->writes && !c->session.in_tx;
 }
 
 /* One waiting request, in paired mode. False when it has to wait. */
@@ -415,11 +414,11 @@ client_try(struct client *c, struct req *r)
 		return false;
 	if (r->kind != REQ_RUN)
 		r->class = client_class(c, r);
-	else if (!client_run_stays(c)) {
+	v = gate_ask(c->env->gate, r->class, loop_now(c->env->loop), &to);
+	if (r->kind == REQ_RUN && !client_run_stays(c, v)) {
 		client_split(c, r);
 		return true;
 	}
-	v = gate_ask(c->env->gate, r->class, loop_now(c->env->loop), &to);
 	switch (v) {
 	case GATE_HOLD:
 		client_wait(c, r);

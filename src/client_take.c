@@ -382,11 +382,14 @@ client_eat_by(struct client *c, struct resp_request *f, const char *p,
 static size_t
 client_eat(struct client *c, const char *p, size_t n)
 {
-	struct resp_request between = { 0 };
-	struct resp_request *f = c->framing != NULL ? c->framing : &between;
-	size_t used = client_eat_by(c, f, p, n);
-	bool inside = used < n || c->large != CLIENT_SMALL;
+	struct resp_request between;
+	size_t used;
+	bool inside;
 
+	resp_request_begin(&between);
+	used = client_eat_by(c, c->framing != NULL ? c->framing : &between,
+	    p, n);
+	inside = used < n || c->large != CLIENT_SMALL;
 	if (c->framing == NULL && inside) {
 		c->framing = xmalloc(sizeof(*c->framing));
 		*c->framing = between;
@@ -427,7 +430,8 @@ client_on_data(void *arg, const char *p, size_t n)
 		client_eat_input(c);
 	} else {
 		used = client_eat(c, p, n);
-		if (c->state == CLIENT_OPEN || c->state == CLIENT_STREAM)
+		if (used < n && (c->state == CLIENT_OPEN ||
+		    c->state == CLIENT_STREAM))
 			buf_add(&c->input, p + used, n - used);
 	}
 	if (c->state != CLIENT_DEAD)
