@@ -15,13 +15,12 @@ buf_free(struct buf *b)
 	*b = (struct buf)BUF_INIT;
 }
 
-char *
-buf_reserve(struct buf *b, size_t n)
+/* Makes room for n more behind the end. */
+static void
+buf_grow(struct buf *b, size_t n)
 {
 	size_t len = buf_len(b), size;
 
-	if (b->size - b->end >= n)
-		return b->mem + b->end;
 	assert(n < SIZE_MAX / 4 && len < SIZE_MAX / 4);
 	/* Moving costs nothing per byte when half of it is eaten already. */
 	if (b->start > 0 && b->start >= len && b->size >= len + n) {
@@ -37,6 +36,13 @@ buf_reserve(struct buf *b, size_t n)
 	}
 	b->start = 0;
 	b->end = len;
+}
+
+char *
+buf_reserve(struct buf *b, size_t n)
+{
+	if (b->size - b->end < n)
+		buf_grow(b, n);
 	return b->mem + b->end;
 }
 
@@ -53,7 +59,7 @@ buf_add(struct buf *b, const void *p, size_t n)
 	if (n == 0)
 		return;
 	memcpy(buf_reserve(b, n), p, n);
-	buf_added(b, n);
+	b->end += n;
 }
 
 void

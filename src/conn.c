@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -140,12 +141,28 @@ conn_arm(struct conn *c, short what, event_callback_fn fn)
 		fatalx("conn: event_add failed");
 }
 
+/*
+ * As read() and send(), which let other threads cancel this one meanwhile:
+ * with threads, that costs more than all else that they do in user space.
+ */
+static ssize_t
+conn_sys_read(int fd, void *p, size_t n)
+{
+	return syscall(SYS_read, fd, p, n);
+}
+
+static ssize_t
+conn_sys_send(int fd, const void *p, size_t n)
+{
+	return syscall(SYS_sendto, fd, p, n, MSG_NOSIGNAL, NULL, 0);
+}
+
 static void
 conn_read(struct conn *c)
 {
 	ssize_t n;
 
-	n = read(c->fd, loop_buffer(c->loop), LOOP_READ_SIZE);
+	n = conn_sys_read(c->fd, loop_buffer(c->loop), LOOP_READ_SIZE);
 	if (n > 0)
 		c->ops->on_data(c->arg, loop_buffer(c->loop), (size_t)n);
 	else if (n == 0)
@@ -183,7 +200,7 @@ conn_put(struct conn *c, struct buf *b)
 	ssize_t n;
 
 	while (buf_len(b) > 0) {
-		n = send(c->fd, buf_data(b), buf_len(b), MSG_NOSIGNAL);
+		n = conn_sys_send(c->fd, buf_data(b), buf_len(b));
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && errno == EAGAIN) {
@@ -386,7 +403,7 @@ conn_write_now(struct conn *c, const void *p, size_t n)
 
 	if (c->tls == NULL && !c->blocked && buf_len(&c->output) == 0 &&
 	    c->state >= CONN_UP && c->state < CONN_ENDED) {
-		sent = send(c->fd, p, n, MSG_NOSIGNAL);
+		sent = conn_sys_send(c->fd, p, n);
 		/* What fails now fails again when the rest is sent. */
 		if (sent >= 0 ? (size_t)sent < n : errno == EAGAIN)
 			conn_block(c, true);

@@ -25,7 +25,7 @@ static _Thread_local struct {
 	unsigned	 n;
 } req_kept;
 
-static struct req *
+static inline struct req *
 req_alloc(size_t len)
 {
 	struct req *r = req_kept.first;
@@ -39,7 +39,7 @@ req_alloc(size_t len)
 	return r;
 }
 
-static struct req *
+static inline struct req *
 req_make(const struct cmd *cmd, const char *p, size_t len)
 {
 	struct req *r = req_alloc(len);

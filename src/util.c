@@ -100,12 +100,6 @@ mono_ms(struct mono later, struct mono earlier)
 	return (later.us - earlier.us) / 1000;
 }
 
-bool
-mono_before(struct mono a, struct mono b)
-{
-	return a.us < b.us;
-}
-
 /* ---- numbers ---- */
 
 bool

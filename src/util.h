@@ -40,7 +40,12 @@ struct mono	 mono_now(void);
 struct mono	 mono_add_ms(struct mono, int64_t ms);
 int64_t		 mono_us(struct mono later, struct mono earlier);
 int64_t		 mono_ms(struct mono later, struct mono earlier);
-bool		 mono_before(struct mono, struct mono);
+
+static inline bool
+mono_before(struct mono a, struct mono b)
+{
+	return a.us < b.us;
+}
 
 /*
  * The whole of the text must be the number; false otherwise, and *out is
