@@ -312,14 +312,33 @@ client_go_on(void *arg)
 	client_pump_cb(arg);
 }
 
+/*
+ * Redis refuses it again and again though the gate is open: its own words say
+ * what is wrong (READONLY: somebody else made it a replica; NOREPLICAS).
+ */
+static bool
+client_is_refused(const struct client *c, const struct req *r, struct mono now)
+{
+	enum side to;
+
+	return buf_len(&r->reply) > 0 &&
+	    gate_ask(c->env->gate, r->class, now, &to) != GATE_HOLD;
+}
+
 static void
-client_expired(struct client *c, struct req *r)
+client_expired(struct client *c, struct req *r, struct mono now)
 {
 	char why[128];
 
 	stats.hold_expired += r->n;
 	if (c->session.in_tx)
 		session_on_dropped(&c->session);
+	if (client_is_refused(c, r, now)) {
+		c->cost -= buf_len(&r->reply);
+		client_answered(c, r);
+		return;
+	}
+	client_drop_reply(c, r);
 	snprintf(why, sizeof(why), "LOADING Holdover: no primary could take "
 	    "this for %lld ms (hold-timeout); it was not run",
 	    (long long)c->env->hold_timeout);
@@ -346,7 +365,7 @@ client_expire(void *arg, struct mono now)
 			client_expire(c, now);
 			return;
 		}
-		client_expired(c, r);
+		client_expired(c, r, now);
 	}
 	client_advance(c);
 }

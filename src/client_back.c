@@ -35,15 +35,28 @@ client_answer_not_run(struct req *r, const char *error)
 	buf_free(&b);
 }
 
+/* It waits again; what Redis said is kept until it is sent. */
+void
+client_unsend_refused(struct req *r)
+{
+	r->state = REQ_WAITING;
+	r->answered = 0;
+	r->refused = false;
+}
+
+void
+client_drop_reply(struct client *c, struct req *r)
+{
+	c->cost -= buf_len(&r->reply);
+	buf_free(&r->reply);
+}
+
 /* It did not run, or may run again: as if it had not been sent. */
 void
 client_unsend(struct client *c, struct req *r)
 {
-	c->cost -= buf_len(&r->reply);
-	buf_free(&r->reply);
-	r->state = REQ_WAITING;
-	r->answered = 0;
-	r->refused = false;
+	client_drop_reply(c, r);
+	client_unsend_refused(r);
 }
 
 /*

@@ -172,6 +172,8 @@ struct req	*client_script_again(struct client *, struct req *,
 
 /* client_back.c */
 void	client_unsend(struct client *, struct req *);
+void	client_unsend_refused(struct req *);
+void	client_drop_reply(struct client *, struct req *);
 void	client_retry(struct client *, enum side);
 void	client_settle_cb(void *client);
 void	client_answer_lost(struct client *, struct req *);

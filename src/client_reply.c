@@ -222,7 +222,10 @@ client_settle_bounced(struct client *c)
 			r->state = REQ_DONE;
 			continue;
 		}
-		client_unsend(c, r);
+		if (r->state == REQ_BOUNCED)
+			client_unsend_refused(r);
+		else
+			client_unsend(c, r);
 		if (first == NULL)
 			first = r;
 	}

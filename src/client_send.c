@@ -294,6 +294,8 @@ client_send(struct client *c, struct req *r)
 		r = client_shorten(c, r);
 	} else if ((r->cmd->flags & CMD_PERMIT) && !c->session.in_tx)
 		r = client_permit_ask(c, r);
+	if (r->reply.mem != NULL)
+		client_drop_reply(c, r);	/* a refusal */
 	if (r->held)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));

@@ -76,4 +76,16 @@ is($direct->command('EXISTS', 'late'), 0, 'it did not run');
 $short->admin('RESUME');
 is($w->command('INCR', 'late'), 1, 'the connection goes on');
 
+# What Redis itself refuses though nothing is held waits as well, for the
+# reason may pass; in the end Redis' own words tell more.
+$direct->command(qw(CONFIG SET min-replicas-to-write 1));
+$w->send('INCR', 'late')->send('GET', 'late')->send('INCR', 'late');
+like($w->reply, qr/^-NOREPLICAS Not/, 'what Redis refused for so long');
+like($w->reply, qr/^(1$|-LOADING)/, 'a read behind it has its answer');
+like($w->reply, qr/^-NOREPLICAS/, 'and is told in order');
+$w->send('INCR', 'late');
+is($short->command('PING'), 'PONG', 'others do not wait');
+$direct->command(qw(CONFIG SET min-replicas-to-write 0));
+is($w->reply, 2, 'what is refused for a while runs');
+
 done_testing;
