@@ -173,7 +173,15 @@ client_on_split(void *arg, struct req *r, struct req_list *singles)
 {
 	struct client *c = arg;
 	const struct req *one;
+	struct req *done;
 
+	/* It was not its turn: what is answered stands before the rest. */
+	if (buf_len(&r->reply) > 0) {
+		c->cost -= req_cost(r);
+		done = req_split_done(r);
+		TAILQ_INSERT_BEFORE(r, done, of_client);
+		c->cost += req_cost(r) + req_cost(done);
+	}
 	TAILQ_FOREACH(one, singles, of_client)
 		c->in_flight++;
 	c->in_flight--;
@@ -283,7 +291,8 @@ client_may_recall(const struct client *c)
 		if (r->state == REQ_WAITING)
 			return true;
 		if (r->state != REQ_SENT || r->class == CMD_WRITE ||
-		    r->class == CMD_LOCAL || r->partly || session_changes(r))
+		    r->class == CMD_LOCAL || r->partly ||
+		    buf_len(&r->reply) > 0 || session_changes(r))
 			return false;
 	}
 	return true;

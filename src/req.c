@@ -171,6 +171,38 @@ req_block_at(const struct req *r)
 }
 
 struct req *
+req_split_done(struct req *r)
+{
+	struct resp_request f = { 0 };
+	const char *p = r->bytes, *end = r->bytes + r->len;
+	const struct cmd *cmd;
+	enum cmd_class class = r->class;
+	struct req *done;
+	unsigned i, writes = 0;
+	long long len;
+
+	for (i = 0; i < r->answered; i++, p += len) {
+		len = resp_request(&f, p, (size_t)(end - p));
+		assert(len > 0);
+		cmd = cmd_lookup(p + f.name_off, f.name_len,
+		    f.argc > 1 ? p + f.sub_off : NULL, f.sub_len);
+		writes += cmd->class == CMD_WRITE;
+	}
+	if (class == CMD_WRITE && writes == 0)
+		class = CMD_READ;
+	done = req_several(REQ_RUN, r->cmd, class, r->answered, writes,
+	    r->bytes, (size_t)(p - r->bytes));
+	done->owner = r->owner;
+	done->state = REQ_DONE;
+	done->held = r->held;
+	done->since = r->since;
+	done->script = r->script;
+	done->reply = r->reply;
+	r->reply = (struct buf)BUF_INIT;
+	return done;
+}
+
+struct req *
 req_again(const struct req *r)
 {
 	struct req *again = req_new(r->cmd, REQ_SESSION, r->argc, r->bytes,

@@ -102,6 +102,12 @@ void		 req_split(const struct req *, struct req_list *out);
  */
 long long	 req_block_at(const struct req *);
 
+/*
+ * Takes the replies that a run has kept: makes a run of those of its requests
+ * that they answer. Not together with what req_split() made of the others.
+ */
+struct req	*req_split_done(struct req *);
+
 /* The same request once more, as Holdover's own. */
 struct req	*req_again(const struct req *);
 

@@ -98,4 +98,18 @@ is($redis->command('CONFIG', 'SET', 'min-replicas-to-write', 0), 'OK',
     'until that is allowed');
 is($late->command('INCR', 'n'), 4, 'it goes on');
 
+# Answered in part when the rest of it is refused, behind one that was.
+$direct->command(qw(CONFIG SET min-replicas-to-write 1));
+$short->admin('RESUME');
+for my $reads (1 .. 3) {
+	my $c = $short->connect;
+	$c->send('INCR', 'n')->raw(batch((['GET', 'n']) x $reads,
+	    ['INCR', 'n'], ['PING']));
+	my @got = map { $c->reply } 1 .. $reads + 3;
+	like($_, qr/^-(NOREPLICAS|LOADING)/, 'it is told why') for @got[0, -2];
+	is_deeply([grep { !/^(3|PONG|-LOADING.*not run)$/ } @got[1 .. $reads,
+	    -1]], [], "no answer is lost or moved, $reads before");
+}
+$direct->command(qw(CONFIG SET min-replicas-to-write 0));
+
 done_testing;
