@@ -45,6 +45,11 @@ struct client_env {
 	/* Answers a LOCAL command that is about clients at large. */
 	enum client_answer (*answer)(struct client_env *, struct client *,
 		    const struct req *, struct buf *out);
+	/*
+	 * Asks all threads for the client of that id; client_found() is
+	 * called with the answer.
+	 */
+	void	(*find)(struct client_env *, struct client *, uint64_t id);
 	/* It ended; its memory goes at the end of the turn. */
 	void	(*gone)(struct client_env *, void *owner);
 };
@@ -97,6 +102,18 @@ void		 client_answer_later(struct client *, struct buf *,
  * False if there was nothing to do.
  */
 bool		 client_on_near(struct client *);
+
+/*
+ * Who env's find was to find, and the number by which Redis knows its
+ * connection; 0: there is none.
+ */
+void		 client_found(struct client *, uint64_t who, uint64_t id);
+
+/*
+ * Redis is to send this client what is meant for another: false if it cannot.
+ * *id is 0 while its connection has no number yet.
+ */
+bool		 client_be_found(struct client *, uint64_t *id);
 
 /* Env's leaving has changed. */
 void		 client_on_leaving(struct client *);

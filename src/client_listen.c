@@ -230,6 +230,7 @@ void
 client_on_push(void *arg, enum side side, const char *p, size_t n)
 {
 	struct client *c = arg;
+	struct buf mended = BUF_INIT;
 	enum pubsub_event e;
 	enum pubsub_kind kind;
 	struct resp_arg name;
@@ -243,6 +244,11 @@ client_on_push(void *arg, enum side side, const char *p, size_t n)
 	if (c->state == CLIENT_STREAM) {
 		c->heard = p[n - 1];
 		client_write(c, p, n);
+		return;
+	}
+	if (client_mend_push(c, p, n, &mended)) {
+		client_write(c, buf_data(&mended), buf_len(&mended));
+		buf_free(&mended);
 		return;
 	}
 	e = pubsub_parse(p, n, &kind, &name);

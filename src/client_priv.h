@@ -11,6 +11,7 @@
  *	client_block.c	the rest of a time-out
  *	client_script.c	scripts that a new primary does not know
  *	client_local.c	what Holdover answers by itself
+ *	client_redirect.c  the client that CLIENT TRACKING names
  *	client_push.c	what Holdover tells it unasked
  */
 #ifndef CLIENT_PRIV_H
@@ -54,6 +55,13 @@ enum client_listen {
 	CLIENT_HEARS_ANEW	/* what it listens to is being made anew */
 };
 
+/* See client_redirect.c. */
+enum client_redirect {
+	CLIENT_NOT_ASKED,
+	CLIENT_ASKED,		/* who it is that a request names */
+	CLIENT_TOLD
+};
+
 struct client {
 	struct client_env	*env;
 	void			*owner;
@@ -68,6 +76,7 @@ struct client {
 	struct session		 session;
 	enum client_listen	 listen;
 	struct client_ahead	*ahead;		/* or NULL */
+	enum client_redirect	 redirect;
 	bool			 moves;		/* the gate counts it */
 	bool			 replica;	/* it sent SYNC or PSYNC */
 	char			 heard;		/* last byte of a stream */
@@ -123,6 +132,7 @@ void	client_eat_input(struct client *);
 void	client_pump(struct client *);
 void	client_release(struct client *);	/* the link, if it may */
 struct pool_user	*client_user(struct client *);
+void	client_own(struct client *, enum side);	/* gets it a link */
 /* It takes the place of one that the client sent, which is let go of. */
 void	client_stand_in(struct client *, struct req *, struct req *old);
 
@@ -137,6 +147,12 @@ void	client_settle_bounced(struct client *);
 /* client_local.c */
 void	client_local(struct client *, struct req *);
 struct req	*client_permit_ask(struct client *, struct req *);
+
+/* client_redirect.c */
+bool	client_redirect_ready(struct client *, struct req *);
+void	client_mend_trackinginfo(const struct client *, struct buf *reply);
+bool	client_mend_push(const struct client *, const char *, size_t,
+	    struct buf *out);
 
 /* client_push.c */
 bool	client_is_leaving(const struct client *);

@@ -373,6 +373,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 		client_mend_hello(&r->reply);
 	else if (r->cmd->special == CMD_INFO && !r->in_tx)
 		client_mend_info(&r->reply, head);
+	else if (r->cmd->special == CMD_TRACKINGINFO && !r->in_tx)
+		client_mend_trackinginfo(c, &r->reply);
 	c->cost += buf_len(&r->reply);
 }
 
@@ -385,7 +387,8 @@ client_keeps_reply(const struct client *c, const struct req *r,
 		return true;
 	if (r->kind != REQ_TX)
 		return r->cmd->special == CMD_HELLO ||
-		    (r->cmd->special == CMD_INFO && !r->in_tx);
+		    ((r->cmd->special == CMD_INFO ||
+		    r->cmd->special == CMD_TRACKINGINFO) && !r->in_tx);
 	/* Until EXEC's is there, Redis may still refuse all of it. */
 	return r->refused || r->answered + (head->todo > 0) < r->n;
 }

@@ -78,6 +78,13 @@ client_replay_cb(void *arg, struct req *r)
 	backend_send(pool_backend(c->link), r);
 }
 
+void
+client_own(struct client *c, enum side side)
+{
+	c->link = pool_own(client_user(c), side, c);
+	session_replay(&c->session, client_replay_cb, c);
+}
+
 static struct pool_link *
 client_find_link(struct client *c, enum side side, enum client_need need)
 {
@@ -152,10 +159,9 @@ client_attach(struct client *c, enum side side, enum client_need need)
 	l = client_find_link(c, side, need);
 	if (c->link != NULL)
 		return c->link == l;
-	if (l == NULL) {
-		c->link = pool_own(client_user(c), side, c);
-		session_replay(&c->session, client_replay_cb, c);
-	} else
+	if (l == NULL)
+		client_own(c, side);
+	else
 		c->link = l;
 	return true;
 }
@@ -289,7 +295,9 @@ client_shorten(struct client *c, struct req *r)
 static void
 client_send(struct client *c, struct req *r)
 {
-	if (r->blocks && !c->session.in_tx) {
+	/* Redis tells it no more to one that listens. */
+	if ((r->blocks || (r->cmd->flags & CMD_LISTENS)) &&
+	    !c->session.in_tx) {
 		pool_ask_id(c->link);
 		r = client_shorten(c, r);
 	} else if ((r->cmd->flags & CMD_PERMIT) && !c->session.in_tx)
@@ -345,7 +353,11 @@ client_forward_alone(struct client *c, struct req *r, bool *done)
 			return false;
 		r->fenced = true;
 	}
+	if (r->cmd->special == CMD_TRACKING && !c->session.in_tx &&
+	    !client_redirect_ready(c, r))
+		return false;
 	if ((r->cmd->flags & CMD_STREAM) && !c->session.in_tx) {
+		pool_ask_id(c->link);
 		if (!backend_idle(pool_backend(c->link)) ||
 		    TAILQ_FIRST(&c->reqs) != r)
 			return false;

@@ -274,6 +274,80 @@ clients_answer(struct client_env *env, struct client *c, const struct req *r,
 	}
 }
 
+/* ---- whom CLIENT TRACKING ... REDIRECT names ---- */
+
+#define CLIENTS_NAME_MS		1000	/* at most, until Redis has said */
+
+struct clients_search {
+	struct clients_round	 round;		/* first: see ..._of() */
+	struct clients		*home;
+	uint64_t		 me;
+	uint64_t		 id;
+	struct mono		 until;
+	bool			 exists;
+	uint64_t		 found;		/* what Redis calls it, or 0 */
+};
+
+static struct clients_search *
+clients_search_of(struct clients_round *r)
+{
+	return (struct clients_search *)(void *)r;
+}
+
+static void
+clients_visit_search(struct clients *cs, struct clients_round *r)
+{
+	struct clients_search *s = clients_search_of(r);
+	struct client *c = clients_find(cs, s->id);
+
+	if (c != NULL)
+		s->exists = client_be_found(c, &s->found);
+}
+
+static void
+clients_search_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct clients_search *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->exists = false;
+	s->home->ops.round(&s->round, s->home->env.loop, s->home->ops.arg);
+}
+
+/* Its connection may be so new that Redis has not told its number. */
+static void
+clients_on_search(struct clients_round *r)
+{
+	static const struct timeval soon = { 0, 1000 };
+	struct clients_search *s = clients_search_of(r);
+	struct client *c = clients_find(s->home, s->me);
+
+	if (c != NULL && s->exists && s->found == 0 &&
+	    mono_before(mono_now(), s->until) &&
+	    event_base_once(loop_base(s->home->env.loop), -1, EV_TIMEOUT,
+	    clients_search_again, s, &soon) == 0)
+		return;
+	if (c != NULL)
+		client_found(c, s->id, s->found);
+	free(s);
+}
+
+static void
+clients_ask_search(struct client_env *env, struct client *c, uint64_t id)
+{
+	struct clients *cs = clients_of(env);
+	struct clients_search *s = xcalloc(1, sizeof(*s));
+
+	s->round.visit = clients_visit_search;
+	s->round.home = clients_on_search;
+	s->home = cs;
+	s->me = client_facts(c).id;
+	s->id = id;
+	s->until = mono_add_ms(mono_now(), CLIENTS_NAME_MS);
+	cs->ops.round(&s->round, env->loop, cs->ops.arg);
+}
+
 /* ---- the gate ---- */
 
 static void
@@ -482,6 +556,7 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	cs->env.hold = hold_new(l, &clients_hold_ops, memory);
 	cs->env.pool = pool_new(l, g, &client_pool_ops);
 	cs->env.answer = clients_answer;
+	cs->env.find = clients_ask_search;
 	cs->env.gone = clients_gone;
 	cs->ops = *ops;
 	TAILQ_INIT(&cs->all);

@@ -187,16 +187,15 @@ session_on_reset(struct session *s)
 	s->monitors = false;
 }
 
-/*
- * The id that REDIRECT names is Redis' own for another connection, and means
- * nothing elsewhere.
- */
+/* What REDIRECT names has another connection elsewhere. */
 static void
 session_on_tracking(struct session *s, const struct req *r)
 {
 	bool on = session_arg_is(r, 2, "ON");
 	long long i;
 
+	if (r->meant != NULL)
+		r = r->meant;
 	session_set_req(&s->tracking, on ? req_again(r) : NULL);
 	s->sticky = false;
 	for (i = 3; i < r->argc && on; i++)
@@ -254,7 +253,8 @@ session_on_subscribed(struct session *s, enum pubsub_event e,
 bool
 session_listens(const struct session *s)
 {
-	return s->tracking != NULL || s->monitors || !pubsub_empty(&s->subs);
+	return s->tracking != NULL || s->heard_for || s->monitors ||
+	    !pubsub_empty(&s->subs);
 }
 
 int
@@ -570,6 +570,9 @@ session_answer(struct session *s, uint64_t id, const struct req *r,
 	switch (r->cmd->special) {
 	case CMD_CLIENT_ID:
 		resp_add_int(out, (long long)id);
+		return true;
+	case CMD_CLIENT_GETREDIR:
+		resp_add_int(out, session_redirect(s));
 		return true;
 	case CMD_CLIENT_GETNAME:
 		if (s->name == NULL)

@@ -44,6 +44,8 @@ struct session {
 	struct pubsub		 subs;
 	struct req		*tracking; /* CLIENT TRACKING ON ..., or NULL */
 	struct req		*caching; /* CLIENT CACHING, for the next one */
+	bool			 heard_for; /* another's tracking is sent to it,
+					     * for as long as it lives */
 	bool			 monitors;
 	bool			 sticky; /* state that cannot be remade */
 	bool			 pinned; /* state that nobody knows */

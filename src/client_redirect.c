@@ -1,0 +1,173 @@
+/*
+ * CLIENT TRACKING ... REDIRECT names another client, by the id that CLIENT
+ * ID told it: Holdover's. Redis has to be told what it calls the connection
+ * of that client, which must have one of its own from then on.
+ *
+ *	NOT_ASKED --all threads are asked--> ASKED --answer--> TOLD --sent-->
+ *	NOT_ASKED
+ */
+#include "client_priv.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* No connection's: Redis has the words for that. */
+#define CLIENT_NOBODY	INT64_MAX
+
+/* Where the id stands in the request; 0: nowhere, or it is none. */
+static long long
+client_redirect_at(const struct req *r, uint64_t *id)
+{
+	struct resp_arg a;
+	long long i, n;
+
+	for (i = 3; i + 1 < r->argc; i++) {
+		if (session_arg_is(r, i, "PREFIX"))
+			i++;
+		else if (session_arg_is(r, i, "REDIRECT")) {
+			a = resp_request_arg(r->bytes, r->len, i + 1);
+			if (!util_number(a.p, a.len, &n) || n <= 0)
+				return 0;
+			*id = (uint64_t)n;
+			return i + 1;
+		}
+	}
+	return 0;
+}
+
+bool
+client_redirect_ready(struct client *c, struct req *r)
+{
+	uint64_t id;
+
+	if (c->redirect == CLIENT_TOLD && r->meant != NULL) {
+		c->redirect = CLIENT_NOT_ASKED;
+		return true;
+	}
+	if (client_redirect_at(r->meant != NULL ? r->meant : r, &id) == 0)
+		return true;
+	if (c->redirect == CLIENT_ASKED || TAILQ_FIRST(&c->reqs) != r)
+		return false;
+	c->redirect = CLIENT_ASKED;
+	c->env->find(c->env, c, id);
+	return false;
+}
+
+/* The same for Redis; takes the place of r. */
+static void
+client_redirect_to(struct client *c, struct req *r, uint64_t id)
+{
+	struct req *meant = r->meant != NULL ? r->meant : r, *told;
+	struct buf b = BUF_INIT;
+	struct resp_arg a;
+	char number[24];
+	uint64_t named;
+	long long i, at = client_redirect_at(meant, &named);
+
+	snprintf(number, sizeof(number), "%" PRIu64, id);
+	resp_add_array(&b, (size_t)meant->argc);
+	for (i = 0; i < meant->argc; i++) {
+		a = resp_request_arg(meant->bytes, meant->len, i);
+		if (i == at)
+			resp_add_str(&b, number);
+		else
+			resp_add_bulk(&b, a.p, a.len);
+	}
+	told = req_new(meant->cmd, REQ_CLIENT, meant->argc, buf_data(&b),
+	    buf_len(&b));
+	buf_free(&b);
+	told->meant = meant;
+	client_stand_in(c, told, r);
+	if (r != meant) {
+		r->meant = NULL;
+		req_free(r);
+	}
+	c->next = told;
+}
+
+void
+client_found(struct client *c, uint64_t named, uint64_t id)
+{
+	struct req *r = c->next;
+	uint64_t names;
+
+	if (c->redirect != CLIENT_ASKED)
+		return;
+	c->redirect = CLIENT_NOT_ASKED;
+	/* The one that asked may have waited too long. */
+	if (r != NULL && r->cmd->special == CMD_TRACKING &&
+	    client_redirect_at(r->meant != NULL ? r->meant : r, &names) != 0 &&
+	    names == named) {
+		client_redirect_to(c, r, id != 0 ? id : CLIENT_NOBODY);
+		c->redirect = CLIENT_TOLD;
+	}
+	loop_defer(c->env->loop, &c->pump);
+}
+
+/* It is the one that another named. */
+bool
+client_be_found(struct client *c, uint64_t *id)
+{
+	enum side reads = gate_order(c->env->gate)->reads;
+
+	*id = 0;
+	if (c->state != CLIENT_OPEN && c->state != CLIENT_STREAM)
+		return false;
+	c->session.heard_for = true;
+	if (c->link == NULL && reads != SIDE_NONE)
+		client_own(c, reads);
+	if (c->link == NULL || !pool_link_own(c->link) ||
+	    pool_link_lost(c->link))
+		return true;
+	if (c->state == CLIENT_OPEN) {
+		client_listen_learn(c);
+		pool_ask_id(c->link);
+	}
+	*id = pool_link_id(c->link);
+	return true;
+}
+
+/* ---- what Redis says of it ---- */
+
+/* Whom the tracking of c was redirected to, behind that text. */
+static bool
+client_redirect_mend(const struct client *c, const char *p, size_t n,
+    const char *field, struct buf *out)
+{
+	long long named = session_redirect(&c->session);
+	const char *at = memmem(p, n, field, strlen(field)), *rest;
+
+	if (named <= 0 || at == NULL)
+		return false;
+	at += strlen(field);
+	rest = memchr(at, '\r', (size_t)(p + n - at));
+	if (rest == NULL)
+		return false;
+	buf_add(out, p, (size_t)(at - p));
+	buf_addf(out, "%lld", named);
+	buf_add(out, rest, (size_t)(p + n - rest));
+	return true;
+}
+
+void
+client_mend_trackinginfo(const struct client *c, struct buf *reply)
+{
+	struct buf out = BUF_INIT;
+
+	if (!client_redirect_mend(c, buf_data(reply), buf_len(reply),
+	    "redirect\r\n:", &out))
+		return;
+	buf_free(reply);
+	*reply = out;
+}
+
+bool
+client_mend_push(const struct client *c, const char *p, size_t n,
+    struct buf *out)
+{
+	static const char broken[] =
+	    ">2\r\n$21\r\ntracking-redir-broken\r\n:";
+
+	return n > sizeof(broken) && memcmp(p, broken, sizeof(broken) - 1) ==
+	    0 && client_redirect_mend(c, p, n, broken, out);
+}
