@@ -133,11 +133,13 @@ client_end(struct client *c, const char *fmt, ...)
 
 	if (c->state == CLIENT_DEAD)
 		return;
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	log_debug("client: %s closed, id %llu, %s", conn_peer(c->conn)->text,
-	    (unsigned long long)c->id, why);
+	if (log_is(LOG_LEVEL_DEBUG)) {
+		va_start(ap, fmt);
+		vsnprintf(why, sizeof(why), fmt, ap);
+		va_end(ap);
+		log_debug("client: %s closed, id %llu, %s",
+		    conn_peer(c->conn)->text, (unsigned long long)c->id, why);
+	}
 	conn_flush(c->conn);
 	client_bury(c);
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -138,6 +139,35 @@ log_at(enum log_level level, int error, const char *fmt, va_list ap)
 		    strerror(error));
 	log_line(level, text);
 	errno = saved;
+}
+
+bool
+log_is(enum log_level level)
+{
+	return level >= log_level;
+}
+
+bool
+log_may(struct log_limit *l)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	unsigned left_out = 0, n;
+	struct timespec now;
+	int saved = errno;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&lock);
+	if (l->n == 0 || now.tv_sec - l->since >= 60) {
+		left_out = l->n > LOG_A_MINUTE ? l->n - LOG_A_MINUTE : 0;
+		*l = (struct log_limit){ .since = now.tv_sec };
+	}
+	n = ++l->n;
+	pthread_mutex_unlock(&lock);
+	if (left_out > 0)
+		log_info("log: %u lines like the next one were left out",
+		    left_out);
+	errno = saved;
+	return n <= LOG_A_MINUTE;
 }
 
 #define LOG_FUNCTION(name, level, error)				\

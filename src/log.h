@@ -10,6 +10,7 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "util.h"
 
@@ -36,6 +37,17 @@ bool	log_level_parse(const char *, enum log_level *) MUST_CHECK;
  */
 typedef void log_watch_fn(enum log_level, const char *line, void *arg);
 void	log_watch(log_watch_fn *, void *arg);
+
+/*
+ * May one more line of this kind be logged? For lines that strangers cause: so
+ * many a minute, and no more. How many were left out is logged in time.
+ */
+#define LOG_A_MINUTE	30
+struct log_limit { time_t since; unsigned n; };	/* static, zeroed */
+bool	log_may(struct log_limit *) MUST_CHECK;
+
+/* Would a line of this level be written? */
+bool	log_is(enum log_level) MUST_CHECK;
 
 /* log_warn and fatal add what errno says; the fatal ones exit with 1. */
 void	log_warn(const char *, ...) PRINTF(1, 2);
