@@ -279,8 +279,8 @@ static const struct conn_ops client_conn_ops = {
 };
 
 struct client *
-client_new(struct client_env *env, int fd, unsigned how, uint64_t id,
-    void *owner)
+client_new(struct client_env *env, const struct conn_caller *caller,
+    uint64_t id, void *owner)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
 
@@ -295,10 +295,8 @@ client_new(struct client_env *env, int fd, unsigned how, uint64_t id,
 	TAILQ_INIT(&c->reqs);
 	loop_task_init(&c->pump, client_pump_cb, c);
 	loop_task_init(&c->settle, client_settle_cb, c);
-	c->conn = conn_accepted(env->loop, fd, &client_conn_ops, c);
-	if (how & CONN_PROXY)
-		conn_expect_proxy(c->conn);
-	if (how & CONN_TLS)
+	c->conn = conn_accepted(env->loop, caller, &client_conn_ops, c);
+	if (caller->how & CONN_TLS)
 		conn_start_tls(c->conn, tls_accept(env->tls,
 		    TLS_FROM_CLIENT));
 	if (client_is_leaving(c))

@@ -74,8 +74,8 @@ struct client_facts {
 	enum side		 side;	/* where its link is, or NONE */
 };
 
-/* Takes over the socket. owner is handed to env's gone(). */
-struct client	*client_new(struct client_env *, int fd, unsigned how,
+/* Takes over the caller's socket. owner is handed to env's gone(). */
+struct client	*client_new(struct client_env *, const struct conn_caller *,
 		    uint64_t id, void *owner);
 
 /*

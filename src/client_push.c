@@ -56,7 +56,7 @@ bool
 client_is_leaving(const struct client *c)
 {
 	return c->env->leaving_seq != 0 &&
-	    conn_same_host(conn_local(c->conn), &c->env->leaving);
+	    conn_is_at(c->conn, &c->env->leaving);
 }
 
 /* Is it told by MOVING? Libraries split host:port at the first colon. */

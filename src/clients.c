@@ -453,13 +453,13 @@ static const struct hold_ops clients_hold_ops = {
 /* ---- coming and going ---- */
 
 void
-clients_add(struct clients *cs, int fd, unsigned how, uint64_t id)
+clients_add(struct clients *cs, const struct conn_caller *caller, uint64_t id)
 {
 	struct clients_entry *e = xcalloc(1, sizeof(*e));
 
 	TAILQ_INSERT_TAIL(&cs->all, e, link);
 	STATS_ADD(clients, 1);
-	e->client = client_new(&cs->env, fd, how, id, e);
+	e->client = client_new(&cs->env, caller, id, e);
 	cs->ops.moved(client_facts(e->client).conn, true, cs->ops.arg);
 }
 
@@ -488,7 +488,7 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
 		struct client_facts f = client_facts(e->client);
 
-		if (!conn_same_host(conn_local(f.conn), vip))
+		if (!conn_is_at(f.conn, vip))
 			continue;
 		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
 		    sizeof(reset));

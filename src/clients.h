@@ -49,8 +49,8 @@ void		 clients_set_conf(struct clients *, const struct conf *);
 void		 clients_set_redis(struct clients *,
 		    const struct conn_addr redis[2]);
 
-/* Takes over a connected socket; the id is of no other client. */
-void		 clients_add(struct clients *, int fd, unsigned how,
+/* Takes over the caller's socket; the id is of no other client. */
+void		 clients_add(struct clients *, const struct conn_caller *,
 		    uint64_t id);
 
 /*

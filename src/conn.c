@@ -61,20 +61,25 @@ conn_addr_unix(struct conn_addr *a, const char *path)
 	return true;
 }
 
+static bool
+conn_same_sockaddr_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->sa_family != b->sa_family)
+		return false;
+	return a->sa_family == AF_INET ?
+	    a4->sin_addr.s_addr == b4->sin_addr.s_addr :
+	    a->sa_family == AF_INET6 &&
+	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
 bool
 conn_same_host(const struct conn_addr *a, const struct conn_addr *b)
 {
-	const struct sockaddr_in *a4 = (const void *)&a->sa;
-	const struct sockaddr_in *b4 = (const void *)&b->sa;
-	const struct sockaddr_in6 *a6 = (const void *)&a->sa;
-	const struct sockaddr_in6 *b6 = (const void *)&b->sa;
-
-	if (a->sa.ss_family != b->sa.ss_family)
-		return false;
-	return a->sa.ss_family == AF_INET ?
-	    a4->sin_addr.s_addr == b4->sin_addr.s_addr :
-	    a->sa.ss_family == AF_INET6 &&
-	    IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+	return conn_same_sockaddr_host((const struct sockaddr *)&a->sa,
+	    (const struct sockaddr *)&b->sa);
 }
 
 bool
@@ -308,15 +313,16 @@ conn_make(struct loop *l, int fd, enum conn_state state,
 }
 
 struct conn *
-conn_accepted(struct loop *l, int fd, const struct conn_ops *ops, void *arg)
+conn_accepted(struct loop *l, const struct conn_caller *caller,
+    const struct conn_ops *ops, void *arg)
 {
-	struct conn *c = conn_make(l, fd, CONN_UP, ops, arg);
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
+	struct conn *c = conn_make(l, caller->fd, CONN_UP, ops, arg);
 
-	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
-		conn_name_from(&c->peer, (struct sockaddr *)&sa, len);
-	event_add(&c->in, NULL);
+	c->peer = caller->from;
+	if (caller->how & CONN_PROXY)
+		conn_expect_proxy(c);
+	else if (!(caller->how & CONN_TLS))
+		conn_arm(c, EV_READ, conn_on_in);
 	return c;
 }
 
@@ -481,18 +487,36 @@ conn_name_from(struct conn_name *n, const struct sockaddr *sa, socklen_t len)
 	    len < sizeof(n->u) ? len : sizeof(n->u));
 }
 
+/* Returns its length; the family alone, and AF_UNSPEC, where it has none. */
+static socklen_t
+conn_get_local(const struct conn *c, struct sockaddr_storage *sa)
+{
+	socklen_t len = sizeof(*sa);
+
+	memset(sa, 0, sizeof(*sa));
+	return getsockname(c->fd, (struct sockaddr *)sa, &len) == 0 ? len :
+	    sizeof(sa->ss_family);
+}
+
 const struct conn_addr *
 conn_local(const struct conn *c)
 {
 	static _Thread_local struct conn_addr addr;
 	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
+	socklen_t len = conn_get_local(c, &sa);
 
-	memset(&sa, 0, sizeof(sa));
-	if (getsockname(c->fd, (struct sockaddr *)&sa, &len) == -1)
-		len = sizeof(sa.ss_family);
 	conn_addr_from(&addr, (struct sockaddr *)&sa, len);
 	return &addr;
+}
+
+bool
+conn_is_at(const struct conn *c, const struct conn_addr *host)
+{
+	struct sockaddr_storage sa;
+
+	conn_get_local(c, &sa);
+	return conn_same_sockaddr_host((const struct sockaddr *)&sa,
+	    (const struct sockaddr *)&host->sa);
 }
 
 /* Who connects to a unix socket has no name: Redis shows the path. */

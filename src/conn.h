@@ -40,6 +40,22 @@ bool	conn_same_host(const struct conn_addr *, const struct conn_addr *);
 #define CONN_TLS	0x1	/* with TLS */
 #define CONN_PROXY	0x2	/* before that, with a PROXY header */
 
+/* An address in little memory; of a unix socket only that it is one. */
+struct conn_name {
+	union {
+		struct sockaddr		 sa;
+		struct sockaddr_in	 in;
+		struct sockaddr_in6	 in6;
+	}	 u;
+};
+
+/* Somebody who has connected to a listening socket. */
+struct conn_caller {
+	int			 fd;	/* non-blocking, as listener makes it */
+	unsigned		 how;
+	struct conn_name	 from;
+};
+
 struct conn_ops {
 	/* Connected; not called for accepted ones. May be NULL. */
 	void	(*on_open)(void *arg);
@@ -56,21 +72,16 @@ struct conn_ops {
 };
 
 /*
- * Takes over a connected socket, which is non-blocking and has what listener
- * gives those that connect to it.
+ * Takes over the caller's socket. If it is to send a header of the PROXY
+ * protocol, that says who it is; without one, it ends.
  */
-struct conn	*conn_accepted(struct loop *, int fd, const struct conn_ops *,
-		    void *arg);
+struct conn	*conn_accepted(struct loop *, const struct conn_caller *,
+		    const struct conn_ops *, void *arg);
 
 /*
- * A header of the PROXY protocol comes first, and says who it is. For one that
- * was accepted in this turn, before TLS; without a header, it ends.
- */
-void	conn_expect_proxy(struct conn *);
-
-/*
- * Speaks TLS from the first byte on; takes over the session. For one that was
- * accepted in this turn. What fails in the handshake is logged.
+ * Speaks TLS from the first byte on, behind a PROXY header; takes over the
+ * session. For one that was accepted in this turn. What fails in the handshake
+ * is logged.
  */
 void	conn_start_tls(struct conn *, SSL *);
 
@@ -114,5 +125,7 @@ int	conn_fd(const struct conn *);
 const struct conn_addr	*conn_peer(const struct conn *);
 const struct conn_addr	*conn_from(const struct conn *);
 const struct conn_addr	*conn_local(const struct conn *);
+/* Is its own end at that host? */
+bool	conn_is_at(const struct conn *, const struct conn_addr *);
 
 #endif

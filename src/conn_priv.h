@@ -19,15 +19,6 @@ enum conn_state {
 	CONN_ENDED
 };
 
-/* An address in little memory: there is one for each idle client. */
-struct conn_name {
-	union {
-		struct sockaddr		 sa;
-		struct sockaddr_in	 in;
-		struct sockaddr_in6	 in6;
-	}	 u;
-};
-
 struct conn {
 	struct loop		*loop;
 	const struct conn_ops	*ops;
@@ -69,6 +60,8 @@ void	conn_begin(struct conn *);
 /* Bytes can be exchanged now: tells on_open(). */
 void	conn_opened(struct conn *);
 
+/* A PROXY header must come first. */
+void	conn_expect_proxy(struct conn *);
 const struct conn_addr	*conn_proxy_from(const struct conn_proxy *);
 void	conn_proxy_free(struct conn_proxy *);
 

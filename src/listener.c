@@ -20,6 +20,7 @@
 struct listener {
 	int		 fd;
 	struct conn_addr addr;
+	unsigned	 how;
 	struct event	*in;
 	struct event	*again;
 	listener_fn	*fn;
@@ -30,9 +31,12 @@ static void
 listener_pause(struct listener *l)
 {
 	static const struct timeval pause = { 0, LISTENER_PAUSE_MS * 1000 };
+	static struct log_limit limit;
 
-	log_warn("listener: accept failed (raise LimitNOFILE if it is for "
-	    "want of descriptors), next try in %d ms", LISTENER_PAUSE_MS);
+	if (log_may(&limit))
+		log_warn("listener: accept failed (raise LimitNOFILE if it is "
+		    "for want of descriptors), next try in %d ms",
+		    LISTENER_PAUSE_MS);
 	event_del(l->in);
 	evtimer_add(l->again, &pause);
 }
@@ -47,25 +51,43 @@ listener_on_again(evutil_socket_t fd, short what, void *arg)
 	event_add(l->in, NULL);
 }
 
+/* False: nobody else is there, or cannot be taken now. */
+static bool
+listener_accept_one(struct listener *l)
+{
+	struct conn_caller caller = { .how = l->how };
+	socklen_t len = sizeof(caller.from);
+
+	caller.fd = accept4(l->fd, &caller.from.u.sa, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (caller.fd != -1)
+		l->fn(&caller, l->arg);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+	    errno == ENOMEM)
+		listener_pause(l);
+	else	/* else one has left already, which says nothing of others */
+		return errno != EAGAIN && errno != EINVAL;
+	return caller.fd != -1;
+}
+
 static void
 listener_on_in(evutil_socket_t fd, short what, void *arg)
 {
-	struct listener *l = arg;
-	int i, client;
+	int i;
 
+	(void)fd;
 	(void)what;
-	for (i = 0; i < LISTENER_A_TURN; i++) {
-		client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (client != -1)
-			l->fn(client, l->arg);
-		else if (errno == EAGAIN)
-			return;
-		else if (errno == EMFILE || errno == ENFILE ||
-		    errno == ENOBUFS || errno == ENOMEM) {
-			listener_pause(l);
-			return;
-		}
-	}
+	for (i = 0; i < LISTENER_A_TURN && listener_accept_one(arg); i++)
+		continue;
+}
+
+void
+listener_accept(struct listener *l)
+{
+	int i;
+
+	for (i = 0; i < LISTENER_BACKLOG && listener_accept_one(l); i++)
+		continue;
 }
 
 /* What an earlier process left behind is removed; nothing else is. */
@@ -115,19 +137,19 @@ listener_set_options(int fd, const struct conn_addr *a)
 }
 
 static int
-listener_socket(const struct conn_addr *a)
+listener_socket(const struct conn_addr *a, bool beside)
 {
-	int fd, saved;
+	int fd, saved, one = 1;
 
-	if (a->sa.ss_family == AF_UNIX && !listener_unlink_stale(a))
-		return -1;
 	fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
 	if (a->sa.ss_family != AF_UNIX)
 		listener_set_options(fd, a);
-	if (bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
+	if ((beside && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+	    sizeof(one)) == -1) ||
+	    bind(fd, (const struct sockaddr *)&a->sa, a->len) == -1 ||
 	    listen(fd, LISTENER_BACKLOG) == -1) {
 		saved = errno;
 		close(fd);
@@ -137,18 +159,15 @@ listener_socket(const struct conn_addr *a)
 	return fd;
 }
 
-struct listener *
-listener_new(struct loop *loop, const struct conn_addr *a, listener_fn *fn,
-    void *arg)
+static struct listener *
+listener_make(struct loop *loop, const struct conn_addr *a, int fd,
+    unsigned how, listener_fn *fn, void *arg)
 {
-	struct listener *l;
-	int fd = listener_socket(a);
+	struct listener *l = xcalloc(1, sizeof(*l));
 
-	if (fd == -1)
-		return NULL;
-	l = xcalloc(1, sizeof(*l));
 	l->fd = fd;
 	l->addr = *a;
+	l->how = how;
 	l->fn = fn;
 	l->arg = arg;
 	l->in = event_new(loop_base(loop), fd, EV_READ | EV_PERSIST,
@@ -158,6 +177,42 @@ listener_new(struct loop *loop, const struct conn_addr *a, listener_fn *fn,
 	    event_add(l->in, NULL) == -1)
 		fatalx("listener: out of memory");
 	return l;
+}
+
+struct listener *
+listener_new(struct loop *loop, const struct conn_addr *a, unsigned how,
+    listener_fn *fn, void *arg)
+{
+	int fd;
+
+	if (a->sa.ss_family == AF_UNIX && !listener_unlink_stale(a))
+		return NULL;
+	fd = listener_socket(a, false);
+	return fd == -1 ? NULL : listener_make(loop, a, fd, how, fn, arg);
+}
+
+/*
+ * The first of them has bound the address for itself alone, which fails
+ * where anybody listens, another Holdover as well. It is shared only now.
+ */
+struct listener *
+listener_beside(const struct listener *l, struct loop *loop, void *arg)
+{
+	int fd, one = 1;
+
+	if (setsockopt(l->fd, SOL_SOCKET, SO_REUSEPORT, &one,
+	    sizeof(one)) == -1)
+		return NULL;
+	fd = listener_socket(&l->addr, true);
+	return fd == -1 ? NULL : listener_make(loop, &l->addr, fd, l->how,
+	    l->fn, arg);
+}
+
+void
+listener_shut(struct listener *l)
+{
+	if (shutdown(l->fd, SHUT_RD) == -1)
+		log_warn("listener: %s cannot be shut", l->addr.text);
 }
 
 void

@@ -15,6 +15,9 @@
 
 #define WORKERS_PORTS		32
 
+/* One may have this part more clients than another. */
+#define WORKERS_UNEVEN		8
+
 /* Embedded, so that what a thousand clients notice at once is told once. */
 struct worker_report {
 	struct loop_message	 message;	/* first */
@@ -30,32 +33,30 @@ struct worker {
 	struct gate		*gate;
 	struct clients		*clients;
 	pthread_t		 thread;
-	/* counted up by the main thread, down by the worker */
+	/* counted up by whoever accepts, down by the worker */
 	_Atomic size_t		 load;
+	struct listener		*listener[WORKERS_PORTS];
+	size_t			 listeners;
+	bool			 finished;	/* takes no more clients */
+	unsigned		 farewells;	/* that it has heard of */
+	struct conn_addr	 gone;		/* the last one's VIP */
+	struct workers_message	*moved;		/* not yet told, or NULL */
+	struct loop_task	 tell;
 	struct loop_message	 progress;	/* of the gate, to home */
 	struct worker_report	 report[2][GATE_EVIDENCES];
-};
-
-/* Where clients connect to. */
-struct workers_port {
-	struct workers		*all;
-	struct listener		*listener;
-	unsigned		 how;
 };
 
 struct workers {
 	struct loop		*home;
 	struct gate		*master;
 	struct hold_memory	 memory;
-	size_t			 maxclients;
-	uint64_t		 last_id;
-	struct workers_port	 port[WORKERS_PORTS];
-	size_t			 ports;
-	struct conn_addr	 watched;
-	workers_watch_fn	*watch_fn;	/* NULL: nobody watches */
+	_Atomic size_t		 maxclients;
+	_Atomic size_t		 clients;	/* the sum of all loads */
+	_Atomic uint64_t	 last_id;
+	struct conn_addr	 watched;	/* len 0: nobody watches */
+	workers_watch_fn	*watch_fn;
 	void			*watch_arg;
 	bool			 running;
-	size_t			 turn;		/* who is asked first */
 	size_t			 count;
 	struct worker		 worker[];
 };
@@ -74,14 +75,11 @@ struct workers_message {
 			uint64_t		 seq;
 		} leaving;
 		struct {
-			int			 fd;
-			unsigned		 how;
+			struct conn_caller	 caller;
 			uint64_t		 id;
+			unsigned		 farewells;
 		} client;
-		struct {
-			bool			 came;
-			char			 peer[CONN_ADDR_TEXT];
-		} moved;
+		struct buf		 moved;		/* "+peer", "-peer" */
 	} u;
 };
 
@@ -222,12 +220,26 @@ workers_round(struct workers *ws, struct clients_round *r)
 /* ---- clients come and go ---- */
 
 static void
+worker_forget(struct worker *w)
+{
+	atomic_fetch_sub(&w->load, 1);
+	atomic_fetch_sub(&w->all->clients, 1);
+}
+
+/* Accepted by another worker, which may have known less than this one does. */
+static void
 worker_on_client(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
+	struct worker *w = m->worker;
 
-	clients_add(m->worker->clients, m->u.client.fd, m->u.client.how,
-	    m->u.client.id);
+	if (w->finished) {
+		close(m->u.client.caller.fd);
+		worker_forget(w);
+	} else
+		clients_add(w->clients, &m->u.client.caller, m->u.client.id);
+	if (m->u.client.farewells < w->farewells)
+		clients_farewell(w->clients, &w->gone);
 	free(m);
 }
 
@@ -236,28 +248,45 @@ workers_on_moved(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
 	struct workers *ws = m->worker->all;
+	const char *p = buf_data(&m->u.moved), *end = p +
+	    buf_len(&m->u.moved);
 
-	if (ws->watch_fn != NULL)
-		ws->watch_fn(m->u.moved.peer, m->u.moved.came, ws->watch_arg);
+	for (; p < end; p += strlen(p) + 1)
+		ws->watch_fn(p + 1, *p == '+', ws->watch_arg);
+	buf_free(&m->u.moved);
 	free(m);
 }
 
-/* Told before its socket is closed, so before its address comes again. */
+static void
+worker_tell_cb(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_post(w->all->home, &w->moved->message);
+	w->moved = NULL;
+}
+
+/*
+ * Told before its socket is closed, so before its address comes again; but
+ * all of a turn at once.
+ */
 static void
 worker_on_moved(const struct conn *conn, bool came, void *arg)
 {
 	struct worker *w = arg;
-	struct workers_message *m;
+	const char *peer;
 
 	if (!came)
-		atomic_fetch_sub(&w->load, 1);
-	if (w->all->watched.len == 0 ||
-	    !conn_same_host(conn_local(conn), &w->all->watched))
+		worker_forget(w);
+	if (w->all->watched.len == 0 || !conn_is_at(conn, &w->all->watched))
 		return;
-	m = workers_message(w, workers_on_moved);
-	m->u.moved.came = came;
-	memcpy(m->u.moved.peer, conn_from(conn)->text, CONN_ADDR_TEXT);
-	loop_post(w->all->home, &m->message);
+	if (w->moved == NULL) {
+		w->moved = workers_message(w, workers_on_moved);
+		loop_defer(w->loop, &w->tell);
+	}
+	peer = conn_from(conn)->text;
+	buf_add(&w->moved->u.moved, came ? "+" : "-", 1);
+	buf_add(&w->moved->u.moved, peer, strlen(peer) + 1);
 }
 
 void
@@ -270,68 +299,97 @@ workers_watch(struct workers *ws, const struct conn_addr *at,
 	ws->watch_arg = arg;
 }
 
-/* The one with the fewest clients; in turn, where several have as few. */
+/*
+ * Whoever has accepted a client serves it, which costs least, unless another
+ * has clearly fewer: of few clients each one counts.
+ */
 static struct worker *
-workers_pick(struct workers *ws, size_t *clients)
+worker_pick(struct worker *w)
 {
-	struct worker *w, *best = NULL;
-	size_t i, load, least = SIZE_MAX;
+	struct workers *ws = w->all;
+	size_t i, own = atomic_load(&w->load), load, least = own;
+	struct worker *best = w;
 
-	*clients = 0;
 	for (i = 0; i < ws->count; i++) {
-		w = &ws->worker[(ws->turn + i) % ws->count];
-		load = atomic_load(&w->load);
-		*clients += load;
+		load = atomic_load(&ws->worker[i].load);
 		if (load < least) {
 			least = load;
-			best = w;
+			best = &ws->worker[i];
 		}
 	}
-	ws->turn = (size_t)(best - ws->worker) + 1;
-	return best;
+	return own - least > least / WORKERS_UNEVEN ? best : w;
 }
 
 static void
-workers_on_accept(int fd, void *arg)
+worker_refuse(const struct conn_caller *caller)
 {
 	static const char full[] = "-ERR max number of clients reached\r\n";
-	struct workers_port *port = arg;
-	struct workers *ws = port->all;
-	struct workers_message *m;
-	struct worker *w;
-	size_t clients;
 
-	w = workers_pick(ws, &clients);
-	if (clients >= ws->maxclients) {
-		STATS_ADD(clients_rejected, 1);
-		/* Before the handshake, nothing can be said. */
-		if (!(port->how & CONN_TLS) &&
-		    write(fd, full, sizeof(full) - 1) == -1)
-			log_debug("workers: one more could not be told so");
-		close(fd);
+	STATS_ADD(clients_rejected, 1);
+	/* Before the handshake, nothing can be said. */
+	if (!(caller->how & CONN_TLS) &&
+	    write(caller->fd, full, sizeof(full) - 1) == -1)
+		log_debug("workers: one more could not be told so");
+	close(caller->fd);
+}
+
+static void
+worker_on_accept(const struct conn_caller *caller, void *arg)
+{
+	struct worker *w = arg, *to;
+	struct workers *ws = w->all;
+	struct workers_message *m;
+	uint64_t id;
+
+	if (atomic_fetch_add(&ws->clients, 1) >=
+	    atomic_load(&ws->maxclients)) {
+		atomic_fetch_sub(&ws->clients, 1);
+		worker_refuse(caller);
 		return;
 	}
 	STATS_ADD(clients_accepted, 1);
-	atomic_fetch_add(&w->load, 1);
-	m = workers_message(w, worker_on_client);
-	m->u.client.fd = fd;
-	m->u.client.how = port->how;
-	m->u.client.id = ++ws->last_id;
-	loop_post(w->loop, &m->message);
+	id = atomic_fetch_add(&ws->last_id, 1) + 1;
+	to = worker_pick(w);
+	atomic_fetch_add(&to->load, 1);
+	if (to == w) {
+		clients_add(w->clients, caller, id);
+		return;
+	}
+	m = workers_message(to, worker_on_client);
+	m->u.client.caller = *caller;
+	m->u.client.id = id;
+	m->u.client.farewells = w->farewells;
+	loop_post(to->loop, &m->message);
 }
 
+/* At a unix socket one of them accepts for all. */
 bool
-workers_listen(struct workers *ws, const struct conn_addr *a,
-    unsigned how)
+workers_listen(struct workers *ws, const struct conn_addr *a, unsigned how)
 {
-	struct workers_port *p = &ws->port[ws->ports];
+	struct listener *l = NULL;
+	struct worker *w;
+	size_t i;
 
-	assert(ws->ports < WORKERS_PORTS);
-	p->all = ws;
-	p->how = how;
-	p->listener = listener_new(ws->home, a, workers_on_accept, p);
-	ws->ports += p->listener != NULL;
-	return p->listener != NULL;
+	assert(!ws->running);
+	for (i = 0; i < ws->count; i++) {
+		w = &ws->worker[i];
+		assert(w->listeners < WORKERS_PORTS);
+		l = i == 0 ? listener_new(w->loop, a, how, worker_on_accept,
+		    w) : listener_beside(l, w->loop, w);
+		if (l == NULL)
+			return false;
+		w->listener[w->listeners++] = l;
+		if (a->sa.ss_family == AF_UNIX)
+			break;
+	}
+	return true;
+}
+
+static void
+worker_unlisten(struct worker *w)
+{
+	while (w->listeners > 0)
+		listener_free(w->listener[--w->listeners]);
 }
 
 static void
@@ -364,8 +422,15 @@ static void
 worker_on_farewell(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
-	size_t n = clients_farewell(m->worker->clients, &m->u.vip);
+	struct worker *w = m->worker;
+	size_t i, n;
 
+	w->farewells++;
+	w->gone = m->u.vip;
+	/* Who has just connected is to be told as well. */
+	for (i = 0; i < w->listeners; i++)
+		listener_accept(w->listener[i]);
+	n = clients_farewell(w->clients, &w->gone);
 	if (n > 0)
 		log_info("clients: the VIP has left, %zu closed", n);
 	free(m);
@@ -385,17 +450,12 @@ workers_farewell(struct workers *ws, const struct conn_addr *vip)
 }
 
 static void
-workers_unlisten(struct workers *ws)
-{
-	while (ws->ports > 0)
-		listener_free(ws->port[--ws->ports].listener);
-}
-
-static void
 worker_on_finish(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
 
+	m->worker->finished = true;
+	worker_unlisten(m->worker);
 	clients_finish(m->worker->clients);
 	free(m);
 }
@@ -404,9 +464,12 @@ void
 workers_finish(struct workers *ws)
 {
 	struct worker *w;
-	size_t i;
+	size_t i, k;
 
-	workers_unlisten(ws);
+	/* Everywhere, before anybody is closed and connects again. */
+	for (i = 0; i < ws->count; i++)
+		for (k = 0; k < ws->worker[i].listeners; k++)
+			listener_shut(ws->worker[i].listener[k]);
 	for (i = 0; i < ws->count; i++) {
 		w = &ws->worker[i];
 		loop_post(w->loop,
@@ -423,11 +486,7 @@ workers_load(const struct workers *ws, size_t i)
 size_t
 workers_clients(const struct workers *ws)
 {
-	size_t i, n = 0;
-
-	for (i = 0; i < ws->count; i++)
-		n += workers_load(ws, i);
-	return n;
+	return atomic_load(&ws->clients);
 }
 
 /* ---- configuration, reports ---- */
@@ -445,7 +504,7 @@ worker_on_conf(struct loop_message *message)
 static void
 workers_set_own_conf(struct workers *ws, const struct conf *conf)
 {
-	ws->maxclients = (size_t)conf->maxclients;
+	atomic_store(&ws->maxclients, (size_t)conf->maxclients);
 	atomic_store(&ws->memory.limit, (size_t)conf->hold_memory);
 }
 
@@ -564,7 +623,6 @@ workers_stop(struct workers *ws)
 	struct worker *w;
 	size_t i;
 
-	workers_unlisten(ws);
 	for (i = 0; ws->running && i < ws->count; i++) {
 		w = &ws->worker[i];
 		loop_post(w->loop,
@@ -573,6 +631,8 @@ workers_stop(struct workers *ws)
 	for (i = 0; ws->running && i < ws->count; i++)
 		pthread_join(ws->worker[i].thread, NULL);
 	ws->running = false;
+	for (i = 0; i < ws->count; i++)
+		worker_unlisten(&ws->worker[i]);
 	workers_read_mail(ws);
 }
 
@@ -585,6 +645,7 @@ worker_init(struct worker *w, struct workers *ws, struct tls *tls,
 
 	w->all = ws;
 	w->progress.fn = workers_on_progress;
+	loop_task_init(&w->tell, worker_tell_cb, w);
 	worker_init_reports(w);
 	w->base = event_base_new();
 	if (w->base == NULL)
@@ -626,9 +687,15 @@ workers_free(struct workers *ws)
 	size_t i;
 
 	assert(!ws->running);
-	ws->watch_fn = NULL;
-	for (i = 0; i < ws->count; i++)
-		clients_free(ws->worker[i].clients);
+	ws->watched.len = 0;
+	for (i = 0; i < ws->count; i++) {
+		w = &ws->worker[i];
+		loop_cancel(&w->tell);
+		if (w->moved != NULL)
+			buf_free(&w->moved->u.moved);
+		free(w->moved);
+		clients_free(w->clients);
+	}
 	workers_read_mail(ws);
 	for (i = 0; i < ws->count; i++) {
 		w = &ws->worker[i];

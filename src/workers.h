@@ -37,8 +37,9 @@ void		 workers_set_redis(struct workers *,
 void		 workers_set_conf(struct workers *, struct conf *);
 
 /*
- * Clients may connect to this address and are handed out evenly. False with
- * errno; see listener_new().
+ * Clients may connect to this address: each worker accepts, and hands on who
+ * makes it too uneven. Before they start. False with errno; see
+ * listener_new().
  */
 bool		 workers_listen(struct workers *, const struct conn_addr *,
 		    unsigned how) MUST_CHECK;

@@ -57,8 +57,10 @@ my $before = rss_kb();
 my @c = crowd();
 my $with = rss_kb();
 is($proxy->info->{clients}, CROWD, 'and counted');
-my @each = $proxy->admin('SHOW', 'WORKERS') =~ /clients=(\d+)/g;
-is_deeply(\@each, [(CROWD / 4) x 4], 'and spread evenly');
+my @each = sort { $a <=> $b }
+    $proxy->admin('SHOW', 'WORKERS') =~ /clients=(\d+)/g;
+ok(@each == 4 && $each[3] <= $each[0] * 1.2, 'and spread evenly')
+    or diag("clients: @each");
 @c = ();
 $proxy->wait_info(clients => 0);
 my $after = rss_kb();

@@ -31,8 +31,18 @@ like($proxy->admin('SHOW', 'WORKERS'), qr/clients=1\n.*clients=1\n/,
 is($c[0]->command('SET', 'x', 'old'), 'OK', 'a value');
 is($c[1]->command('GET', 'x'), 'old', 'is read by the other');
 
-my ($tid) = map { m{(\d+)/comm} } grep { slurp($_) eq "worker 0\n" }
+# The thread that wakes up when the first of them asks.
+sub woken {
+	my ($comm) = @_;
+	slurp($comm =~ s/comm$/status/r) =~
+	    /^voluntary_ctxt_switches:\s+(\d+)/m;
+	return $1;
+}
+my %woken = map { $_ => woken($_) } grep { slurp($_) =~ /^worker / }
     glob('/proc/' . $proxy->child->pid . '/task/*/comm');
+$c[0]->command('CLIENT', 'ID') for 1 .. 20;
+my ($tid) = map { m{(\d+)/comm} } sort { woken($b) - $woken{$b} <=>
+    woken($a) - $woken{$a} } keys %woken;
 ok($tid, 'the thread is found');
 
 # Stopped, or running again.

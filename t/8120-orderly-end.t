@@ -176,7 +176,7 @@ my ($x, $y) = ($proxy->connect, $proxy->connect);
 $_->command('CLIENT', 'SETNAME', 'n') for $x, $y;
 my $list = $proxy->admin('CLIENT', 'LIST');
 is(() = $list =~ /^id=\d+ addr=/mg, 2, 'CLIENT LIST');
-my ($id) = $list =~ /^id=(\d+)/;
+my $id = $x->command('CLIENT', 'ID');
 like($proxy->admin(qw(CLIENT KILL ID), 12345), qr/^-ERR no client .* id/,
     'CLIENT KILL of nobody');
 like($proxy->admin(qw(CLIENT KILL ADDR), '10.1.2.3:4'), qr/^-ERR no client/,
