@@ -152,12 +152,13 @@ admin_on_written(struct bufferevent *bev, void *arg)
 static void
 admin_on_event(struct bufferevent *bev, short what, void *arg)
 {
+	static struct log_limit limit;
 	struct admin_conn *c = arg;
 	char why[512];
 
 	if (what & BEV_EVENT_CONNECTED)
 		return;
-	if (tls_bufferevent_why(bev, why, sizeof(why)))
+	if (tls_bufferevent_why(bev, why, sizeof(why)) && log_may(&limit))
 		log_info("admin: %s is refused: %s", c->addr.text, why);
 	admin_end(c);
 }
@@ -166,13 +167,15 @@ static void
 admin_on_accept(struct evconnlistener *l, evutil_socket_t fd,
     struct sockaddr *sa, int len, void *arg)
 {
+	static struct log_limit limit;
 	struct admin *a = arg;
 	struct admin_conn *c;
 	SSL *ssl = NULL;
 
 	if (a->count >= ADMIN_CLIENTS) {
-		log_warnx("admin: more than %d connections, one is refused",
-		    ADMIN_CLIENTS);
+		if (log_may(&limit))
+			log_warnx("admin: more than %d connections, one is "
+			    "refused", ADMIN_CLIENTS);
 		close(fd);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -265,6 +266,36 @@ conn_begin(struct conn *c)
 	}
 	conn_arm(c, EV_READ, conn_on_in);
 	conn_opened(c);
+}
+
+/* It is not late if what it said has not been read yet. */
+static void
+conn_on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	int unread = 0;
+
+	(void)fd;
+	(void)what;
+	loop_now(c->loop);
+	if (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0)
+		return;
+	if (c->state == CONN_PROXIED)
+		conn_proxy_late(c);
+	else if (c->state == CONN_HANDSHAKE)
+		conn_tls_late(c);
+}
+
+struct event *
+conn_limit(struct conn *c)
+{
+	static const struct timeval limit = { CONN_LIMIT_SECONDS, 0 };
+	struct event *e = event_new(loop_base(c->loop), -1, EV_PERSIST,
+	    conn_on_late, c);
+
+	if (e == NULL || event_add(e, &limit) == -1)
+		fatalx("conn: out of memory");
+	return e;
 }
 
 static void

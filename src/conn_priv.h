@@ -55,13 +55,21 @@ int	conn_put(struct conn *, struct buf *) MUST_CHECK;
 /* Gives back the memory of one that is empty and was large. */
 void	conn_slim(struct buf *);
 
+/*
+ * A timer that ends the connection, unless it is freed in time: when the PROXY
+ * header is there, or the handshake is done.
+ */
+#define CONN_LIMIT_SECONDS	10
+struct event	*conn_limit(struct conn *);
+
 /* The socket is there, and nothing but TLS comes before the bytes. */
 void	conn_begin(struct conn *);
 /* Bytes can be exchanged now: tells on_open(). */
 void	conn_opened(struct conn *);
 
-/* A PROXY header must come first. */
+/* A PROXY header must come first; and: it has not come in time. */
 void	conn_expect_proxy(struct conn *);
+void	conn_proxy_late(struct conn *);
 const struct conn_addr	*conn_proxy_from(const struct conn_proxy *);
 void	conn_proxy_free(struct conn_proxy *);
 
@@ -77,5 +85,7 @@ int	conn_tls_send(struct conn *) MUST_CHECK;
 size_t	conn_tls_pending(const struct conn_tls *);
 /* It may be read again. */
 void	conn_tls_resume(struct conn *);
+/* The handshake is not done in time. */
+void	conn_tls_late(struct conn *);
 
 #endif

@@ -3,6 +3,7 @@
  * its last byte and not beyond, and then all goes on as without it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,7 +15,16 @@
 struct conn_proxy {
 	struct conn_addr	 from;		/* who sent the header */
 	struct buf		 header;
+	struct event		*limit;		/* NULL: it is there */
 };
+
+static void
+conn_proxy_unlimit(struct conn_proxy *p)
+{
+	if (p->limit != NULL)
+		event_free(p->limit);
+	p->limit = NULL;
+}
 
 static void
 conn_proxy_done(struct conn *c)
@@ -26,7 +36,30 @@ conn_proxy_done(struct conn *c)
 	if (proxy2_source(buf_data(header), &sa, &len))
 		conn_name_from(&c->peer, (struct sockaddr *)&sa, len);
 	buf_free(header);
+	conn_proxy_unlimit(c->proxy);
 	conn_begin(c);
+}
+
+static void
+conn_proxy_refuse(struct conn *c, const char *why, int error)
+{
+	static struct log_limit limit;
+
+	STATS_ADD(clients_unproxied, 1);
+	if (log_may(&limit))
+		log_info("conn: %s is refused: it sends no header of the "
+		    "PROXY protocol, version 2%s (proxy-protocol)",
+		    conn_peer(c)->text, why);
+	conn_end(c, error);
+}
+
+void
+conn_proxy_late(struct conn *c)
+{
+	char why[32];
+
+	snprintf(why, sizeof(why), ", in %d s", CONN_LIMIT_SECONDS);
+	conn_proxy_refuse(c, why, ETIMEDOUT);
 }
 
 static void
@@ -48,14 +81,10 @@ conn_proxy_read(struct conn *c)
 		buf_added(header, (size_t)n);
 		more = proxy2_more(buf_data(header), buf_len(header));
 	}
-	if (more == 0) {
+	if (more == 0)
 		conn_proxy_done(c);
-		return;
-	}
-	STATS_ADD(clients_unproxied, 1);
-	log_info("conn: %s is refused: it sends no header of the PROXY "
-	    "protocol, version 2 (proxy-protocol)", conn_peer(c)->text);
-	conn_end(c, EPROTO);
+	else
+		conn_proxy_refuse(c, "", EPROTO);
 }
 
 static void
@@ -78,6 +107,7 @@ conn_expect_proxy(struct conn *c)
 {
 	c->proxy = xcalloc(1, sizeof(*c->proxy));
 	c->proxy->from = *conn_peer(c);
+	c->proxy->limit = conn_limit(c);
 	c->state = CONN_PROXIED;
 	conn_arm(c, EV_READ, conn_proxy_on_in);
 }
@@ -85,6 +115,7 @@ conn_expect_proxy(struct conn *c)
 void
 conn_proxy_free(struct conn_proxy *p)
 {
+	conn_proxy_unlimit(p);
 	buf_free(&p->header);
 	free(p);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ struct conn_tls {
 	size_t			 in_len;
 	struct buf		 kept;		/* the same, while paused */
 	struct loop_task	 again;
+	struct event		*limit;		/* of the handshake; or NULL */
 };
 
 /* ---- between OpenSSL and the buffers ---- */
@@ -107,6 +109,16 @@ conn_tls_bio(struct conn_tls *t)
 
 /* Who made the connection hears of it by on_end(); who came is logged. */
 static void
+conn_tls_refuse(struct conn *c, const char *why)
+{
+	static struct log_limit limit;
+
+	STATS_ADD(tls_refused, 1);
+	if (log_may(&limit))
+		log_info("tls: %s is refused: %s", conn_peer(c)->text, why);
+}
+
+static void
 conn_tls_fail(struct conn *c)
 {
 	struct conn_tls *t = c->tls;
@@ -114,16 +126,35 @@ conn_tls_fail(struct conn *c)
 
 	tls_why(t->ssl, ERR_get_error(), why, sizeof(why));
 	ERR_clear_error();
-	if (SSL_is_server(t->ssl) && !SSL_is_init_finished(t->ssl)) {
-		STATS_ADD(tls_refused, 1);
-		log_info("tls: %s is refused: %s", conn_peer(c)->text, why);
-	} else
+	if (SSL_is_server(t->ssl) && !SSL_is_init_finished(t->ssl))
+		conn_tls_refuse(c, why);
+	else
 		log_debug("tls: connection with %s failed: %s",
 		    conn_peer(c)->text, why);
 	/* OpenSSL's last word, which tells the other end why. */
 	if (conn_put(c, &t->wire) != 0)
 		log_debug("tls: %s could not be told why", conn_peer(c)->text);
 	conn_end(c, EPROTO);
+}
+
+void
+conn_tls_late(struct conn *c)
+{
+	char why[64];
+
+	snprintf(why, sizeof(why), "the handshake was not done in %d s",
+	    CONN_LIMIT_SECONDS);
+	if (SSL_is_server(c->tls->ssl))
+		conn_tls_refuse(c, why);
+	conn_end(c, ETIMEDOUT);
+}
+
+static void
+conn_tls_unlimit(struct conn_tls *t)
+{
+	if (t->limit != NULL)
+		event_free(t->limit);
+	t->limit = NULL;
 }
 
 static void
@@ -145,6 +176,7 @@ conn_tls_shake(struct conn *c)
 
 	if (rc == 1) {
 		conn_tls_count(ssl);
+		conn_tls_unlimit(c->tls);
 		conn_opened(c);
 	} else if (SSL_get_error(ssl, rc) != SSL_ERROR_WANT_READ)
 		conn_tls_fail(c);
@@ -289,6 +321,7 @@ void
 conn_tls_begin(struct conn *c)
 {
 	c->state = CONN_HANDSHAKE;
+	c->tls->limit = conn_limit(c);
 	conn_arm(c, EV_READ, conn_tls_on_in);
 	if (!SSL_is_server(c->tls->ssl))
 		conn_tls_feed(c, NULL, 0);
@@ -319,6 +352,7 @@ conn_tls_free(struct conn *c)
 			    conn_peer(c)->text);
 		ERR_clear_error();
 	}
+	conn_tls_unlimit(t);
 	loop_cancel(&t->again);
 	SSL_free(t->ssl);
 	buf_free(&t->wire);
