@@ -362,6 +362,12 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	if (r->kind != REQ_ONE || (r->cmd->special == CMD_PLAIN && !r->in_tx &&
 	    (r->cmd->flags & (CMD_LISTENS | CMD_PINS)) == 0))
 		return;
+	if (r->cmd->special == CMD_EXEC && session_awaits_exec(&c->session)) {
+		c->cost -= buf_len(&r->reply);
+		session_on_exec(&c->session, c->id, &r->reply);
+		c->cost += buf_len(&r->reply);
+		client_forget_user(c);
+	}
 	session_on_reply(&c->session, r, head);
 	if (head->type != '-' && !r->in_tx)
 		client_script_learn(r);
@@ -388,7 +394,9 @@ client_keeps_reply(const struct client *c, const struct req *r,
 	if (r->kind != REQ_TX)
 		return r->cmd->special == CMD_HELLO ||
 		    ((r->cmd->special == CMD_INFO ||
-		    r->cmd->special == CMD_TRACKINGINFO) && !r->in_tx);
+		    r->cmd->special == CMD_TRACKINGINFO) && !r->in_tx) ||
+		    (r->cmd->special == CMD_EXEC &&
+		    session_awaits_exec(&c->session));
 	/* Until EXEC's is there, Redis may still refuse all of it. */
 	return r->refused || r->answered + (head->todo > 0) < r->n;
 }

@@ -188,7 +188,9 @@ client_class(const struct client *c, const struct req *r)
 		return CMD_WRITE;
 	/* Redis knows who may, and has the words for what is wrong with it. */
 	if (r->cmd->class == CMD_LOCAL && ((r->cmd->flags & CMD_PERMIT) ||
-	    !cmd_arity_ok(r->cmd, r->argc)))
+	    !cmd_arity_ok(r->cmd, r->argc) ||
+	    (session_only_listens(&c->session) &&
+	    r->cmd->special != CMD_QUIT)))
 		return CMD_ANY;
 	return r->cmd->class;
 }
@@ -405,12 +407,13 @@ client_forward(struct client *c, struct req *r, enum gate_verdict v,
 	return true;
 }
 
-/* Is an AUTH, HELLO or the like before this one still unanswered? */
+/* Is an AUTH, SUBSCRIBE or the like before this one still unanswered? */
 static bool
 client_is_changing(const struct req *r)
 {
 	while ((r = TAILQ_PREV(r, req_list, of_client)) != NULL)
-		if (r->state == REQ_SENT && session_changes(r))
+		if (r->state == REQ_SENT && (session_changes(r) ||
+		    (r->cmd->flags & CMD_LISTENS)))
 			return true;
 	return false;
 }

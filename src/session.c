@@ -44,6 +44,17 @@ session_set(char **field, char *value)
 	*field = value;
 }
 
+/* An empty one is none. */
+static void
+session_set_name(struct session *s, char *name)
+{
+	if (name != NULL && *name == '\0') {
+		free(name);
+		name = NULL;
+	}
+	session_set(&s->name, name);
+}
+
 static void
 session_set_secret(char **field, char *value)
 {
@@ -192,7 +203,7 @@ session_on_hello(struct session *s, const struct req *r)
 			    session_arg(r, i + 2));
 			i += 2;
 		} else if (session_arg_is(r, i, "SETNAME")) {
-			session_set(&s->name, session_arg(r, i + 1));
+			session_set_name(s, session_arg(r, i + 1));
 			i++;
 		}
 	}
@@ -201,7 +212,10 @@ session_on_hello(struct session *s, const struct req *r)
 static void
 session_on_reset(struct session *s)
 {
+	bool next_begun = s->in_tx;
+
 	session_clear(s);
+	s->in_tx = next_begun;
 	s->proto = 2;
 	s->db = 0;
 	s->db_first = false;
@@ -225,8 +239,7 @@ session_on_tracking(struct session *s, const struct req *r)
 		s->sticky |= session_arg_is(r, i, "REDIRECT");
 }
 
-/* Learns from a request outside of transactions that went well. */
-static void
+void
 session_learn(struct session *s, const struct req *r)
 {
 	switch (r->cmd->special) {
@@ -315,6 +328,12 @@ bool
 session_tracks_all(const struct session *s)
 {
 	return session_tracking_arg(s, "BCAST") != 0;
+}
+
+bool
+session_only_listens(const struct session *s)
+{
+	return s->proto == 2 && !pubsub_empty(&s->subs);
 }
 
 bool
@@ -545,11 +564,7 @@ session_answer_setname(struct session *s, const struct req *r,
 		free(name);
 		return;
 	}
-	if (*name == '\0') {
-		free(name);
-		name = NULL;
-	}
-	session_set(&s->name, name);
+	session_set_name(s, name);
 	resp_add_simple(out, "OK");
 }
 

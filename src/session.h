@@ -66,6 +66,17 @@ void	session_on_sent(struct session *, const struct req *);
 void	session_on_reply(struct session *, const struct req *r,
 	    const struct resp_reply *head);
 
+/* It learns from one that went well. */
+void	session_learn(struct session *, const struct req *);
+
+/*
+ * Was something queued that concerns the session? Then session_on_exec()
+ * must have the whole answer to EXEC, before session_on_reply(): it learns
+ * what went well, and puts in what Holdover itself answers (CLIENT GETNAME).
+ */
+bool	session_awaits_exec(const struct session *);
+void	session_on_exec(struct session *, uint64_t id, struct buf *reply);
+
 /* Redis has confirmed one that was asked for. */
 void	session_on_subscribed(struct session *, enum pubsub_event,
 	    enum pubsub_kind, struct resp_arg name);
@@ -94,6 +105,9 @@ bool	session_tracks_all(const struct session *);	/* BCAST */
 
 /* Is Redis to tell it something that it does not ask for? */
 bool	session_listens(const struct session *);
+
+/* In RESP2 a subscriber may do little else. */
+bool	session_only_listens(const struct session *);
 
 /*
  * Do two share a connection: the same user, password, database and
