@@ -40,7 +40,7 @@ pubsub_bulk(const char **p, const char *end)
 
 	if (eol == NULL || **p != '$' || eol - *p < 3 ||
 	    !util_number(*p + 1, (size_t)(eol - *p) - 2, &len) || len < 0 ||
-	    len + 2 > end - eol - 1)
+	    len > end - eol - 3)
 		return none;
 	a = (struct resp_arg){ eol + 1, (size_t)len };
 	*p = a.p + len + 2;
