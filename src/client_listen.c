@@ -243,7 +243,8 @@ client_on_push(void *arg, enum side side, const char *p, size_t n)
 	}
 	if (c->state == CLIENT_STREAM) {
 		c->heard = p[n - 1];
-		client_write(c, p, n);
+		if (c->voice != CLIENT_SILENT)
+			client_write(c, p, n);
 		return;
 	}
 	if (client_mend_push(c, p, n, &mended)) {

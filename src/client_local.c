@@ -67,6 +67,55 @@ client_permit_ask(struct client *c, struct req *r)
 	return ask;
 }
 
+/* ---- CLIENT REPLY ---- */
+
+static bool
+client_voice_of(const struct req *r, enum client_voice *v)
+{
+	*v = session_arg_is(r, 2, "OFF") ? CLIENT_SILENT :
+	    session_arg_is(r, 2, "SKIP") ? CLIENT_SKIPS : CLIENT_TALKS;
+	return r->argc == 3 && (*v != CLIENT_TALKS ||
+	    session_arg_is(r, 2, "ON"));
+}
+
+/*
+ * Requests run in the order in which they come, so it is known at once whose
+ * replies those are. Redis answers all: what a request is, what becomes of it
+ * in a hold, and over a switch, does not depend on who listens.
+ */
+bool
+client_hushes(struct client *c, const struct req *r)
+{
+	enum client_voice was = c->voice, v;
+
+	if (was == CLIENT_SKIPS)
+		c->voice = CLIENT_TALKS;
+	if (r->cmd->special == CMD_RESET && cmd_arity_ok(r->cmd, r->argc))
+		was = c->voice = CLIENT_TALKS;
+	else if (r->cmd->special == CMD_CLIENT_REPLY &&
+	    !c->env->denied[cmd_index(r->cmd)] && client_voice_of(r, &v)) {
+		if (was != CLIENT_SILENT || v != CLIENT_SKIPS)
+			c->voice = v;
+		was = v;
+	}
+	return was != CLIENT_TALKS;
+}
+
+static void
+client_answer_voice(struct client *c, const struct req *r, struct buf *out)
+{
+	enum client_voice v;
+
+	if (c->session.in_tx) {
+		resp_add_error(out, "ERR Holdover: CLIENT REPLY cannot be part "
+		    "of a transaction");
+		session_on_dropped(&c->session);
+	} else if (client_voice_of(r, &v))
+		resp_add_simple(out, "OK");
+	else
+		resp_add_error(out, "ERR syntax error");
+}
+
 /* ---- the answer ---- */
 
 void
@@ -77,7 +126,9 @@ client_local(struct client *c, struct req *r)
 	    CLIENT_STAYS;
 
 	r->class = CMD_LOCAL;
-	if (!session_answer(&c->session, c->id, meant, &r->reply))
+	if (r->cmd->special == CMD_CLIENT_REPLY)
+		client_answer_voice(c, r, &r->reply);
+	else if (!session_answer(&c->session, c->id, meant, &r->reply))
 		how = c->env->answer(c->env, c, meant, &r->reply);
 	if (how == CLIENT_LATER) {
 		r->state = REQ_SENT;

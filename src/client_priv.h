@@ -46,6 +46,13 @@ enum client_large {
 	CLIENT_DROPS		/* it was answered: its rest is dropped */
 };
 
+/* What becomes of replies: CLIENT REPLY. */
+enum client_voice {
+	CLIENT_TALKS,
+	CLIENT_SKIPS,		/* the next one */
+	CLIENT_SILENT
+};
+
 /* See client_listen.c. */
 enum client_listen {
 	CLIENT_DEAF,
@@ -68,6 +75,7 @@ struct client {
 	struct conn		*conn;
 	enum client_state	 state;
 	enum client_large	 large;
+	enum client_voice	 voice;	/* for requests still to come */
 	unsigned		 heavy;	/* requests until it may share */
 	enum side		 retry_side;	/* not asked before retry_at */
 	bool			 unblocked;	/* Redis will close the link,
@@ -147,6 +155,9 @@ void	client_settle_bounced(struct client *);
 /* client_local.c */
 void	client_local(struct client *, struct req *);
 struct req	*client_permit_ask(struct client *, struct req *);
+
+/* Is the reply to r, which comes now, not wanted? May set its voice. */
+bool	client_hushes(struct client *, const struct req *r);
 
 /* client_redirect.c */
 bool	client_redirect_ready(struct client *, struct req *);

@@ -74,7 +74,7 @@ client_advance(struct client *c)
 	struct req *r;
 
 	while ((r = TAILQ_FIRST(&c->reqs)) != NULL && r->state == REQ_DONE) {
-		if (buf_len(&r->reply) > 0)
+		if (buf_len(&r->reply) > 0 && !r->silent)
 			client_write(c, buf_data(&r->reply),
 			    buf_len(&r->reply));
 		client_free_req(c, r);
@@ -334,7 +334,7 @@ client_takes_large(struct client *c, const struct req *r,
 {
 	size_t size = conn_pending(c->conn) + (size_t)head->bulk;
 
-	if (size <= CLIENT_LARGE)
+	if (size <= CLIENT_LARGE || r->silent)
 		return false;
 	c->heavy = CLIENT_HEAVY;
 	if (size <= CLIENT_RECALL || pool_link_own(c->link) ||
@@ -374,6 +374,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	client_listen_learn(c);
 	if (session_changes(r))
 		client_forget_user(c);
+	if (r->silent)
+		return;
 	c->cost -= buf_len(&r->reply);
 	if (r->cmd->special == CMD_HELLO)
 		client_mend_hello(&r->reply);
@@ -405,6 +407,8 @@ static void
 client_pass(struct client *c, struct req *r, const struct resp_reply *head,
     const char *p, size_t n)
 {
+	if (r->silent)
+		return;
 	if (client_keeps_reply(c, r, head)) {
 		buf_add(&r->reply, p, n);
 		c->cost += n;

@@ -50,6 +50,7 @@ client_script_eval(const struct req *r)
 	eval->class = r->class;
 	eval->since = r->since;
 	eval->held = r->held;
+	eval->silent = r->silent;
 	buf_free(&body);
 	buf_free(&b);
 	return eval;

@@ -178,6 +178,10 @@ client_class(const struct client *c, const struct req *r)
 		return CMD_WRITE;
 	if (c->env->denied[cmd_index(r->cmd)])
 		return CMD_REFUSED;
+	/* It is about what Holdover passes on, not about Redis. */
+	if (r->cmd->special == CMD_CLIENT_REPLY &&
+	    cmd_arity_ok(r->cmd, r->argc))
+		return CMD_LOCAL;
 	/* A queued write would be refused by a replica at once. */
 	if (c->session.in_tx || r->cmd->special == CMD_MULTI)
 		return CMD_WRITE;
@@ -276,6 +280,7 @@ client_stand_in(struct client *c, struct req *r, struct req *old)
 	r->owner = old->owner;
 	r->class = old->class;
 	r->held = old->held;
+	r->silent = old->silent;
 	r->since = old->since;
 	r->asked = old->asked;
 	TAILQ_INSERT_BEFORE(old, r, of_client);
@@ -469,6 +474,10 @@ client_stream_one(struct client *c, struct req *r)
 {
 	enum cmd_class class = client_class(c, r);
 
+	if (class == CMD_LOCAL && r->cmd->special == CMD_CLIENT_REPLY) {
+		client_local(c, r);
+		return;
+	}
 	if (class == CMD_REFUSED) {
 		client_refuse(c, r);
 		client_write(c, buf_data(&r->reply), buf_len(&r->reply));

@@ -27,6 +27,7 @@ client_protocol_error(struct client *c, const char *what)
 	log_debug("client: %s sent broken RESP, %s",
 	    conn_peer(c->conn)->text, what);
 	r = req_new(cmd, REQ_CLIENT, 0, "", 0);
+	r->silent = c->voice != CLIENT_TALKS;
 	resp_add_error(&r->reply, "ERR %s", what);
 	TAILQ_INSERT_TAIL(&c->reqs, r, of_client);
 	c->cost += req_cost(r);
@@ -47,6 +48,9 @@ client_append(struct client *c, struct req *r)
 	c->last = r->cmd;
 	c->active = r->since = loop_now(c->env->loop);
 	r->owner = c;
+	if (c->voice != CLIENT_TALKS ||
+	    r->cmd->special == CMD_CLIENT_REPLY)
+		r->silent = client_hushes(c, r);
 	TAILQ_INSERT_TAIL(&c->reqs, r, of_client);
 	c->cost += req_cost(r);
 	if (c->next == NULL)
@@ -301,7 +305,7 @@ client_take(struct client *c, struct client_run *run,
 	size_t used;
 
 	if (c->state == CLIENT_OPEN && len <= CLIENT_LARGE &&
-	    client_is_plain(c, cmd)) {
+	    client_is_plain(c, cmd) && c->voice != CLIENT_SKIPS) {
 		client_run_add(run, cmd, p, len);
 		if (run->len > CLIENT_LARGE)
 			client_run_end(c, run);
@@ -314,7 +318,8 @@ client_take(struct client *c, struct client_run *run,
 	    client_pass_whole(c, cmd, p, len, f->argc))
 		return len;
 	if (cmd->special == CMD_MULTI && c->state == CLIENT_OPEN &&
-	    c->next == NULL && !session_needs_own(&c->session) &&
+	    c->voice != CLIENT_SKIPS && c->next == NULL &&
+	    !session_needs_own(&c->session) &&
 	    !c->env->denied[cmd_index(cmd)] &&
 	    (used = client_take_tx(c, p, n)) > 0)
 		return used;

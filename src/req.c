@@ -135,6 +135,7 @@ req_split(const struct req *r, struct req_list *out)
 		one->owner = r->owner;
 		one->state = r->state;
 		one->held = r->held;
+		one->silent = r->silent;
 		one->since = r->since;
 		one->sent_from = r->sent_from + (uint64_t)(p - r->bytes);
 		one->partly = r->partly && i == r->answered;

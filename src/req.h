@@ -56,6 +56,7 @@ struct req {
 	bool			 passed; /* its bytes are but its front: the
 					 * rest is passed on as it comes */
 	bool			 open;	/* and has not all come */
+	bool			 silent; /* nobody wants to hear the reply */
 	bool			 refused; /* one of a TX was, as if bounced */
 	bool			 in_tx;	/* MULTI, or queued behind one */
 	bool			 script; /* one of them runs one */

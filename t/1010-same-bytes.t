@@ -67,6 +67,43 @@ for my $proto (2, 3) {
 	is_deeply($got, $want, "RESP$proto: CLIENT INFO");
 }
 
+# Of a batch all is compared that comes up to its end.
+sub same_batch {
+	my ($name, $bytes, @connections) = @_;
+	my ($want, $got) = map {
+		$_->raw($bytes . T::Resp::encode('ECHO', 'end'));
+		my $all = '';
+		$all .= $_->reply_bytes while $all !~ /end\r\n$/;
+		$all } @connections;
+	is($got, $want, $name);
+}
+my @off = ['CLIENT', 'REPLY', 'OFF'];
+my @on = ['CLIENT', 'REPLY', 'ON'];
+my @skip = ['CLIENT', 'REPLY', 'SKIP'];
+my @silence = (
+	[@off, ['INCR', 'n'], ['GET', 'n'], ['NOSUCH'], @on, ['GET', 'n']],
+	[['GET', 'n'], @skip, ['GET', 'n'], ['INCR', 'n'], @skip, ['NOSUCH'],
+	    @skip, @skip, ['PING', 1], ['PING', 2]],
+	[@skip, @on, @off, @skip, ['PING'], ['PING'], @on, @on],
+	[@skip, ['MULTI'], ['INCR', 'n'], ['EXEC'], @off, ['MULTI'],
+	    ['INCR', 'n'], ['EXEC'], @on, ['GET', 'n']],
+	[@off, ['CLIENT', 'REPLY', 'x'], ['CLIENT', 'REPLY'], @on,
+	    ['CLIENT', 'REPLY', 'x'], ['CLIENT', 'REPLY'],
+	    ['CLIENT', 'REPLY', 'ON', 'x']],
+	[@off, ['HELLO', 3], ['INFO'], ['CLIENT', 'SETNAME', 'x'],
+	    ['CLIENT', 'LIST'], ['SELECT', 1], ['GET', 'n'], ['RESET'],
+	    ['GET', 'n']],
+	[@off, ['SUBSCRIBE', 'a', 'b'], ['SUBSCRIBE'], ['UNSUBSCRIBE', 'a'],
+	    ['UNSUBSCRIBE'], @on],
+	[@off, ['SET', 'big', 'x' x 100_000], ['GET', 'big'],
+	    ['GET', 'big'], @on, ['STRLEN', 'big'], @skip, ['GET', 'big'],
+	    ['STRLEN', 'big']],
+);
+for my $i (0 .. $#silence) {
+	same_batch("CLIENT REPLY $i", join('', map { T::Resp::encode(@$_) }
+	    @{$silence[$i]}), $redis->connect, $proxy->connect);
+}
+
 for my $line ("PING", "SET a 'b c'", 'SET q "\x41\n"', "GET q", "", "   ",
     "GET a") {
 	my ($direct, $through) = ($redis->connect, $proxy->connect);

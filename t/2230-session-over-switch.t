@@ -73,6 +73,23 @@ $tx->command('SET', 'three', 3);
 $pair->switchover;
 is($tx->command('GET', 'three'), 3, 'holds');
 
+# CLIENT REPLY: nothing is heard, all is done once.
+my $mute = $proxy->connect;
+$mute->send('CLIENT', 'REPLY', 'OFF');
+$mute->send('INCR', 'mute') for 1 .. 3;
+my $before = $pair->primary;
+wait_for('', sub { $proxy->admin('SWITCHOVER') eq 'OK' });
+my $asked = 3;
+wait_for('the other primary', sub {
+	$mute->send('INCR', 'mute');
+	$asked++;
+	$pair->primary ne $before });
+$pair->steady;
+$mute->send('CLIENT', 'REPLY', 'ON');
+is($mute->reply, 'OK', 'CLIENT REPLY ON');
+is($mute->command('GET', 'mute'), $asked, 'each ran once, unheard');
+$proxy->wait_info(links_own => 0);
+
 # MONITOR.
 my $m = $proxy->connect;
 is($m->command('MONITOR'), 'OK', 'MONITOR');
