@@ -152,6 +152,12 @@ control_redis_opts_free(struct redis_opts *o)
 	free(password);
 }
 
+/*
+ * Alone, nothing depends on what Redis says of itself but that it loads, and
+ * clients notice first. Who looks at MONITOR or SLOWLOG is rather spared.
+ */
+#define CONTROL_ALONE_RESTS	9
+
 static bool
 control_start_redis(struct control *c, char *why, size_t whysize)
 {
@@ -161,6 +167,7 @@ control_start_redis(struct control *c, char *why, size_t whysize)
 
 	if (!control_redis_opts(c, &o, why, whysize))
 		return false;
+	o.rests = c->standalone ? CONTROL_ALONE_RESTS : 0;
 	for (s = SIDE_A; s <= SIDE_B; s++) {
 		if (s != c->me && c->standalone)
 			continue;

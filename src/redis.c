@@ -41,6 +41,7 @@ struct redis {
 	struct redis_waits	 waits;
 	bool			 polling;	/* an INFO is awaited */
 	unsigned		 polls;		/* answered by one */
+	unsigned		 rested;	/* ticks since it was asked */
 	struct event		*tick;
 	struct event		*again;		/* connect before the tick */
 	struct mono		 eager_until;
@@ -316,6 +317,7 @@ redis_poll(struct redis *r)
 	if (!r->connected || r->polling)
 		return;
 	r->polling = true;
+	r->rested = 0;
 	/* Silence is no reason to hang up: a busy script is not death. */
 	redis_send(r, redis_on_info, NULL, 24 * 3600 * 1000, 1, argv, NULL);
 }
@@ -411,7 +413,8 @@ redis_on_tick(evutil_socket_t fd, short what, void *arg)
 		redis_lost(r, ETIMEDOUT);
 	else if (r->link == REDIS_DENIED && w == NULL)
 		redis_greet(r);		/* the user may be there by now */
-	else
+	else if (r->link != REDIS_LINKED || r->info.loading ||
+	    r->rested++ >= r->opts.rests)
 		redis_poll(r);
 }
 

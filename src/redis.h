@@ -40,6 +40,7 @@ struct redis_opts {
 	const char		*user;		/* or NULL */
 	const char		*password;	/* or NULL */
 	int			 poll_ms;
+	unsigned		 rests;	/* polls left out while all is well */
 };
 
 /* Connects and polls at once. The strings are copied. */

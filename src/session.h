@@ -31,9 +31,7 @@ struct session {
 	char			*user;		/* NULL: default, or none */
 	char			*password;	/* NULL: never authenticated */
 	bool			 db_first; /* selected before it was the user,
-					    * who may not be allowed to, as: */
-	char			*db_user;
-	char			*db_password;
+					    * who may not be allowed to */
 	char			*name;		/* CLIENT SETNAME, or NULL */
 	char			*lib_name;
 	char			*lib_ver;
