@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "pause.h"
 #include "stats.h"
 
 /*
@@ -383,6 +384,9 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 		client_mend_info(&r->reply, head);
 	else if (r->cmd->special == CMD_TRACKINGINFO && !r->in_tx)
 		client_mend_trackinginfo(c, &r->reply);
+	else if (r->cmd->special == CMD_CLIENT_UNPAUSE && !r->in_tx &&
+	    head->type != '-')
+		pause_end();
 	c->cost += buf_len(&r->reply);
 }
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "client_block.h"
+#include "pause.h"
 #include "stats.h"
 
 /* ---- which link ---- */
@@ -29,7 +30,8 @@ static enum client_need
 client_need(const struct client *c, const struct req *r)
 {
 	if (c->heavy > 0 || r->passed || r->len > CLIENT_LARGE ||
-	    session_needs_own(&c->session))
+	    session_needs_own(&c->session) || (r->class == CMD_WRITE &&
+	    pause_is_on(loop_now(c->env->loop))))
 		return CLIENT_OWNS;
 	if (r->script)
 		return CLIENT_RUNS;
@@ -338,6 +340,29 @@ client_wait(struct client *c, struct req *r)
 	hold_add(c->env->hold, &c->waiter);
 }
 
+/* Redis may do so a moment later than we count. */
+#define CLIENT_PAUSE_MORE_MS	1000
+
+/* CLIENT PAUSE is sent, perhaps as part of a transaction. */
+static void
+client_note_pause(struct client *c, const struct req *r)
+{
+	const struct req *queued;
+	struct resp_arg a;
+	long long ms;
+
+	if (r->cmd->special == CMD_EXEC)
+		TAILQ_FOREACH(queued, &c->session.tx, of_client)
+			if (queued->cmd->special == CMD_CLIENT_PAUSE)
+				client_note_pause(c, queued);
+	if (r->cmd->special != CMD_CLIENT_PAUSE || r->argc < 3)
+		return;
+	a = resp_request_arg(r->bytes, r->len, 2);
+	if (util_number(a.p, a.len, &ms) && ms >= 0 && ms < INT64_MAX / 4000)
+		pause_begin(mono_add_ms(loop_now(c->env->loop),
+		    ms + CLIENT_PAUSE_MORE_MS));
+}
+
 /*
  * One that needs all answers before it to be in, on a link of its own.
  * False when that is not so yet; *done when it is no request any more.
@@ -371,6 +396,7 @@ client_forward_alone(struct client *c, struct req *r, bool *done)
 		client_stream(c, r);
 		return true;
 	}
+	client_note_pause(c, r);
 	*done = false;
 	return true;
 }

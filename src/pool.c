@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "pause.h"
 #include "stats.h"
 
 #define POOL_BUCKETS		256
@@ -36,8 +37,8 @@
 #define POOL_OPEN_TICKS		5
 
 /*
- * A BUSY one is shared, but takes no more until a script has ended. A RETIRED
- * one was shared; it goes when its last reply is in.
+ * A BUSY one is shared, but takes no more until a script has ended, or Redis'
+ * pause. A RETIRED one was shared; it goes when its last reply is in.
  */
 enum pool_role {
 	POOL_SHARED,
@@ -92,8 +93,10 @@ struct pool {
 	struct event			*close;
 	struct event			*tick;
 	LIST_HEAD(, pool_link)		 scripts;
-	struct event			*look;	/* while scripts run */
+	struct event			*look;	/* while scripts run, or
+						 * Redis pauses */
 	bool				 looks;
+	bool				 paused;
 };
 
 /* ---- users ---- */
@@ -588,19 +591,25 @@ pool_user_for(struct pool_user *u, enum pool_kind kind)
 	return other;
 }
 
+static void
+pool_look_soon(struct pool *p)
+{
+	static const struct timeval soon = { 0, POOL_LOOK_MS * 1000 };
+
+	if (!p->looks)
+		event_add(p->look, &soon);
+	p->looks = true;
+}
+
 struct pool_link *
 pool_shared_for(struct pool_user *u, enum side side, enum pool_kind kind)
 {
-	static const struct timeval look = { 0, POOL_LOOK_MS * 1000 };
-	struct pool *p = u->pool;
 	struct pool_user *other = pool_user_for(u, kind);
 	struct pool_link *l = pool_shared(other, side);
 
 	pool_user_put(other);
-	if (kind == POOL_SCRIPTS && !p->looks) {
-		p->looks = true;
-		event_add(p->look, &look);
-	}
+	if (kind == POOL_SCRIPTS)
+		pool_look_soon(u->pool);
 	return l;
 }
 
@@ -780,22 +789,43 @@ pool_look(struct pool_link *l)
 		pool_set_role(l, POOL_SHARED);
 }
 
+/*
+ * Writes have links of their own while Redis pauses, but some may have been on
+ * their way before.
+ */
+static bool
+pool_look_paused(struct pool *p)
+{
+	bool paused = pause_is_on(loop_now(p->loop));
+	struct pool_link *l;
+
+	TAILQ_FOREACH(l, &p->links, of_pool)
+		if (l->user->kind == POOL_WORK &&
+		    (l->role == POOL_SHARED || l->role == POOL_BUSY)) {
+			pool_look(l);
+			paused |= l->role == POOL_BUSY;
+		}
+	return paused;
+}
+
 static void
 pool_on_look(evutil_socket_t fd, short what, void *arg)
 {
-	static const struct timeval again = { 0, POOL_LOOK_MS * 1000 };
 	struct pool *p = arg;
 	struct pool_link *l;
+	bool again = false;
 
 	(void)fd;
 	(void)what;
-	p->looks = false;
 	LIST_FOREACH(l, &p->scripts, of_scripts) {
 		pool_look(l);
-		p->looks |= l->awaited != 0;
+		again |= l->awaited != 0;
 	}
-	if (p->looks)
-		event_add(p->look, &again);
+	if (p->paused)
+		p->paused = pool_look_paused(p);
+	p->looks = false;
+	if (again || p->paused)
+		pool_look_soon(p);
 }
 
 static void
@@ -806,6 +836,10 @@ pool_on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (pause_is_on(loop_now(p->loop))) {
+		p->paused = true;
+		pool_look_soon(p);
+	}
 	TAILQ_FOREACH_SAFE(l, &p->links, of_pool, next) {
 		pool_check_slow(l);
 		pool_check_age(l);
