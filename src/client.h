@@ -125,10 +125,11 @@ void		 client_on_leaving(struct client *);
 void		 client_tell(struct client *, bool again);
 
 /*
- * Lets Redis end the command that it is blocked in, how: TIMEOUT or ERROR;
- * false if it is not.
+ * Lets Redis end the command that it is blocked in, how: TIMEOUT or ERROR,
+ * as the user of that session; false if it is not.
  */
-bool		 client_unblock(struct client *, const char *how);
+bool		 client_unblock(struct client *, const char *how,
+		    const struct session *by);
 
 /* What the pool that clients share must be made with. */
 extern const struct pool_ops	client_pool_ops;

@@ -113,11 +113,11 @@ block_shorten(const struct req *r, int64_t passed_ms)
 	return shorter;
 }
 
-/* As the user whose it is: its right to CLIENT UNBLOCK decides. */
 bool
-client_unblock(struct client *c, const char *how)
+client_unblock(struct client *c, const char *how, const struct session *by)
 {
 	const struct req *r;
+	struct pool_user *u;
 	struct pool_link *l;
 	struct buf b = BUF_INIT;
 	char id[24];
@@ -126,8 +126,12 @@ client_unblock(struct client *c, const char *how)
 		if (r->state == REQ_SENT)
 			break;
 	if (r == NULL || !r->blocks || r->in_tx ||
-	    pool_link_lost(c->link) || pool_link_id(c->link) == 0 ||
-	    (l = pool_shared(client_user(c), pool_link_side(c->link))) == NULL)
+	    pool_link_lost(c->link) || pool_link_id(c->link) == 0)
+		return false;
+	u = pool_user_get(c->env->pool, by);
+	l = pool_shared(u, pool_link_side(c->link));
+	pool_user_put(u);
+	if (l == NULL)
 		return false;
 	snprintf(id, sizeof(id), "%" PRIu64, pool_link_id(c->link));
 	resp_add_command(&b, "CLIENT", "UNBLOCK", id, how, NULL);

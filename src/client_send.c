@@ -252,19 +252,28 @@ client_stream(struct client *c, struct req *r)
 	client_free_req(c, r);
 }
 
+/* For Holdover alone: whatever is answered means nothing. */
+static void
+client_send_mark(struct client *c, const char *name)
+{
+	struct buf b = BUF_INIT;
+
+	resp_add_command(&b, name, NULL);
+	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
+	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
+	buf_free(&b);
+}
+
 /*
- * WAIT is about what its own connection asked last, and the writes may have
- * gone by another: a PING comes after all of them.
+ * WAIT is about what its own connection did last, and the writes may have
+ * gone by another: these come after all of them. Users may be denied PING,
+ * but nobody HELLO; which Redis 5 has not.
  */
 static void
 client_mark_offset(struct client *c)
 {
-	struct buf b = BUF_INIT;
-
-	resp_add_command(&b, "PING", NULL);
-	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
-	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
-	buf_free(&b);
+	client_send_mark(c, "PING");
+	client_send_mark(c, "HELLO");
 }
 
 void

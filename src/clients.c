@@ -82,6 +82,7 @@ struct clients_question {
 	int			 proto;		/* of its answer */
 	uint64_t		 blocked;	/* of UNBLOCK */
 	const char		*unblock;	/* TIMEOUT or ERROR */
+	struct session		 by;		/* as this user */
 	long long		 killed;	/* or unblocked */
 	enum client_answer	 how;
 	struct buf		 text;
@@ -130,7 +131,7 @@ clients_visit_unblock(struct clients *cs, struct clients_round *r)
 	struct clients_question *q = clients_question_of(r);
 	struct client *c = clients_find(cs, q->blocked);
 
-	if (c != NULL && client_unblock(c, q->unblock))
+	if (c != NULL && client_unblock(c, q->unblock, &q->by))
 		q->killed++;
 }
 
@@ -156,6 +157,7 @@ static void
 clients_question_free(struct clients_question *q)
 {
 	clients_filter_clear(&q->filter);
+	session_clear(&q->by);
 	buf_free(&q->text);
 	free(q);
 }
@@ -195,6 +197,7 @@ clients_question_new(struct clients *cs, const struct client *c,
 	q->me = client_facts(c).id;
 	q->proto = client_facts(c).session->proto;
 	q->how = CLIENT_STAYS;
+	session_init(&q->by);
 	return q;
 }
 
@@ -240,6 +243,7 @@ clients_ask_unblock(struct clients *cs, const struct client *c,
 	}
 	q = clients_question_new(cs, c, clients_visit_unblock);
 	q->blocked = (uint64_t)n;
+	session_copy_key(&q->by, client_facts(c).session);
 	q->unblock = session_arg_is(r, 3, "ERROR") ? "ERROR" : "TIMEOUT";
 	cs->ops.round(&q->round, cs->env.loop, cs->ops.arg);
 	return CLIENT_LATER;

@@ -50,12 +50,20 @@ enum pool_role {
 	POOL_LOST
 };
 
+/* By which command it may ask what Redis calls a connection. */
+enum pool_id {
+	POOL_ID_UNKNOWN,
+	POOL_ID_CLIENT,		/* CLIENT ID */
+	POOL_ID_HELLO		/* nobody is denied that */
+};
+
 struct pool_user {
 	LIST_ENTRY(pool_user)	 of_bucket;
 	struct pool		*pool;
 	enum pool_kind		 kind;
 	struct session		 key;	/* only what session_copy_key() does */
 	size_t			 refs;	/* clients and links */
+	enum pool_id		 id_by;
 	struct pool_link	*shared[2];	/* in use now, or NULL */
 	LIST_HEAD(, pool_link)	 spare[2];	/* by side */
 };
@@ -406,15 +414,37 @@ pool_on_greeted(struct pool_link *l, struct req *r,
 		l->user->pool->ops->on_ready(l->owner, l->side);
 }
 
+/* It is in HELLO's answer too, whether map or array. */
+static void
+pool_on_id(struct pool_link *l, struct req *r, const char *p, size_t n,
+    bool done)
+{
+	static const char field[] = "$2\r\nid\r\n:";
+
+	if (r->argc == 2 && *p == ':') {
+		l->user->id_by = POOL_ID_CLIENT;
+		l->id = strtoull(p + 1, NULL, 10);
+	} else if (r->argc == 2)
+		l->user->id_by = POOL_ID_HELLO;
+	else
+		buf_add(&r->reply, p, n);
+	if (r->argc == 2 || !done)
+		return;
+	buf_add(&r->reply, "", 1);
+	p = memmem(buf_data(&r->reply), buf_len(&r->reply), field,
+	    sizeof(field) - 1);
+	if (p != NULL)
+		l->id = strtoull(p + sizeof(field) - 1, NULL, 10);
+}
+
 static void
 pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
     const char *p, size_t n, bool done)
 {
 	struct pool_link *l = arg;
 
-	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID &&
-	    done && *p == ':')
-		l->id = strtoull(p + 1, NULL, 10);
+	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID)
+		pool_on_id(l, r, p, n, done);
 	if (r->from == REQ_CLIENT)
 		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
 	else if (!done)
@@ -658,16 +688,23 @@ pool_return(struct pool_link *l, struct pool_user *u)
 	pool_set_role(l, POOL_SPARE);
 }
 
+static void
+pool_send_id(struct pool_link *l, const char *request, long long argc)
+{
+	backend_send(l->backend, req_new(cmd_lookup("client", 6, "id", 2),
+	    REQ_SESSION, argc, request, strlen(request)));
+}
+
 void
 pool_ask_id(struct pool_link *l)
 {
-	static const char id[] = "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n";
-
 	if (l->id_asked)
 		return;
 	l->id_asked = true;
-	backend_send(l->backend, req_new(cmd_lookup("client", 6, "id", 2),
-	    REQ_SESSION, 2, id, sizeof(id) - 1));
+	if (l->user->id_by != POOL_ID_HELLO)
+		pool_send_id(l, "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 2);
+	if (l->user->id_by != POOL_ID_CLIENT)
+		pool_send_id(l, "*1\r\n$5\r\nHELLO\r\n", 1);
 }
 
 uint64_t

@@ -72,6 +72,8 @@ session_clear(struct session *s)
 	session_set_req(&s->caching, NULL);
 	session_set(&s->user, NULL);
 	session_set_secret(&s->password, NULL);
+	session_set(&s->db_user, NULL);
+	session_set_secret(&s->db_password, NULL);
 	session_set(&s->name, NULL);
 	session_set(&s->lib_name, NULL);
 	session_set(&s->lib_ver, NULL);
@@ -145,22 +147,45 @@ session_on_sent(struct session *s, const struct req *r)
 	}
 }
 
-/* Another user: the one of now, if that needs no password, may select. */
 static void
-session_keep_db(struct session *s)
+session_on_select(struct session *s, const struct req *r)
 {
-	s->db_first |= s->db != 0 && s->password == NULL;
+	s->db = (int)session_arg_number(r, 1, s->db);
+	s->db_first = false;
+	session_set(&s->db_user, NULL);
+	session_set_secret(&s->db_password, NULL);
+}
+
+static bool
+session_same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/*
+ * It is that user from now on; takes both over. Its database was selected by
+ * the one before, if that was somebody else.
+ */
+static void
+session_become(struct session *s, char *user, char *password)
+{
+	if (s->db != 0 && !s->db_first && !session_same_text(s->user, user)) {
+		s->db_first = true;
+		s->db_user = s->user;
+		s->db_password = s->password;
+		s->user = s->password = NULL;
+	}
+	session_set(&s->user, user);
+	session_set_secret(&s->password, password);
 }
 
 static void
-session_on_auth(struct session *s, const struct req *r, long long i)
+session_on_auth(struct session *s, const struct req *r)
 {
-	bool has_user = r->argc > i + 1;
-
-	session_keep_db(s);
-	session_set(&s->user, has_user ? session_arg(r, i) : NULL);
-	session_set_secret(&s->password,
-	    session_arg(r, has_user ? i + 1 : i));
+	if (r->argc > 2)
+		session_become(s, session_arg(r, 1), session_arg(r, 2));
+	else
+		session_become(s, NULL, session_arg(r, 1));
 }
 
 /* HELLO [protover [AUTH user password] [SETNAME name]] */
@@ -174,9 +199,7 @@ session_on_hello(struct session *s, const struct req *r)
 		s->told = SESSION_UNTOLD;
 	for (i = 2; i < r->argc; i++) {
 		if (session_arg_is(r, i, "AUTH") && i + 2 < r->argc) {
-			session_keep_db(s);
-			session_set(&s->user, session_arg(r, i + 1));
-			session_set_secret(&s->password,
+			session_become(s, session_arg(r, i + 1),
 			    session_arg(r, i + 2));
 			i += 2;
 		} else if (session_arg_is(r, i, "SETNAME")) {
@@ -221,14 +244,13 @@ session_learn(struct session *s, const struct req *r)
 {
 	switch (r->cmd->special) {
 	case CMD_AUTH:
-		session_on_auth(s, r, 1);
+		session_on_auth(s, r);
 		break;
 	case CMD_HELLO:
 		session_on_hello(s, r);
 		break;
 	case CMD_SELECT:
-		s->db = (int)session_arg_number(r, 1, s->db);
-		s->db_first = false;
+		session_on_select(s, r);
 		break;
 	case CMD_RESET:
 		session_on_reset(s);
@@ -321,30 +343,33 @@ session_needs_own(const struct session *s)
 	    session_listens(s) || s->pinned || !TAILQ_EMPTY(&s->tx);
 }
 
-static bool
-session_same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 bool
 session_same_key(const struct session *a, const struct session *b)
 {
 	return a->db == b->db && a->proto == b->proto &&
 	    session_same_text(a->user, b->user) &&
-	    session_same_text(a->password, b->password);
+	    session_same_text(a->password, b->password) &&
+	    a->db_first == b->db_first &&
+	    session_same_text(a->db_user, b->db_user) &&
+	    session_same_text(a->db_password, b->db_password);
+}
+
+static char *
+session_copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
 }
 
 void
 session_copy_key(struct session *to, const struct session *from)
 {
 	to->db = from->db;
-	to->db_first = from->db_first;
 	to->proto = from->proto;
-	session_set(&to->user,
-	    from->user != NULL ? xstrdup(from->user) : NULL);
-	session_set_secret(&to->password,
-	    from->password != NULL ? xstrdup(from->password) : NULL);
+	to->db_first = from->db_first;
+	session_set(&to->user, session_copy(from->user));
+	session_set_secret(&to->password, session_copy(from->password));
+	session_set(&to->db_user, session_copy(from->db_user));
+	session_set_secret(&to->db_password, session_copy(from->db_password));
 }
 
 bool
@@ -441,25 +466,40 @@ session_select(const struct session *s, session_req_fn *fn, void *arg)
 	session_make("select", &b, 2, fn, arg);
 }
 
-void
-session_greet(const struct session *s, session_req_fn *fn, void *arg)
+/* Nothing without a password: every connection is the default user's then. */
+static void
+session_auth(const char *user, const char *password, int proto,
+    session_req_fn *fn, void *arg)
 {
 	struct buf b = BUF_INIT;
 
-	if (s->db != 0 && s->db_first)
-		session_select(s, fn, arg);
-	if (s->password != NULL && s->user != NULL) {
-		resp_add_command(&b, "AUTH", s->user, s->password, NULL);
-		session_make("auth", &b, 3, fn, arg);
-	} else if (s->password != NULL) {
-		resp_add_command(&b, "AUTH", s->password, NULL);
-		session_make("auth", &b, 2, fn, arg);
-	}
-	if (s->proto != 2) {
+	if (proto == 3 && password != NULL) {
+		resp_add_command(&b, "HELLO", "3", "AUTH", user != NULL ?
+		    user : "default", password, NULL);
+		session_make("hello", &b, 5, fn, arg);
+	} else if (proto == 3) {
 		resp_add_command(&b, "HELLO", "3", NULL);
 		session_make("hello", &b, 2, fn, arg);
+	} else if (password != NULL && user != NULL) {
+		resp_add_command(&b, "AUTH", user, password, NULL);
+		session_make("auth", &b, 3, fn, arg);
+	} else if (password != NULL) {
+		resp_add_command(&b, "AUTH", password, NULL);
+		session_make("auth", &b, 2, fn, arg);
 	}
-	if (s->db != 0 && !s->db_first)
+}
+
+void
+session_greet(const struct session *s, session_req_fn *fn, void *arg)
+{
+	bool first = s->db != 0 && s->db_first;
+
+	if (first) {
+		session_auth(s->db_user, s->db_password, 2, fn, arg);
+		session_select(s, fn, arg);
+	}
+	session_auth(s->user, s->password, s->proto, fn, arg);
+	if (s->db != 0 && !first)
 		session_select(s, fn, arg);
 }
 

@@ -31,7 +31,9 @@ struct session {
 	char			*user;		/* NULL: default, or none */
 	char			*password;	/* NULL: never authenticated */
 	bool			 db_first; /* selected before it was the user,
-					    * who may not be allowed to */
+					    * who may not be allowed to, as: */
+	char			*db_user;
+	char			*db_password;
 	char			*name;		/* CLIENT SETNAME, or NULL */
 	char			*lib_name;
 	char			*lib_ver;
