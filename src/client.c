@@ -51,6 +51,8 @@ client_drop_req(struct client *c, struct req *r)
 {
 	if (c->next == r)
 		c->next = TAILQ_NEXT(r, of_client);
+	if (c->blocked == r)
+		client_again_done(c, r);
 	TAILQ_REMOVE(&c->reqs, r, of_client);
 	c->cost -= req_cost(r);
 }
@@ -357,7 +359,14 @@ client_expire(void *arg, struct mono now)
 
 	for (r = c->next; r != NULL; r = next) {
 		next = TAILQ_NEXT(r, of_client);
-		if (r->state != REQ_WAITING ||
+		if (r->state != REQ_WAITING)
+			continue;
+		if (client_again_late(c, r, now)) {
+			client_again_time_out(c, r);
+			continue;
+		}
+		/* One that was blocked waits for as long as it was told to. */
+		if (r == c->blocked ||
 		    mono_ms(now, r->since) < c->env->hold_timeout)
 			continue;
 		if (r->kind == REQ_RUN) {

@@ -17,6 +17,7 @@
 #include "session.h"
 
 struct client;
+TAILQ_HEAD(client_list, client);
 
 /* What becomes of a client whose command is answered by env's answer(). */
 enum client_answer {
@@ -36,6 +37,8 @@ struct client_env {
 	size_t			 output_limit;	/* unread replies, bytes */
 	int64_t			 hold_timeout;	/* ms */
 	bool			*denied;	/* by cmd_index() */
+	struct client_list	 blocked;	/* see client_again.c */
+	struct client_list	 again;
 	/* Numbers of the hold that is (near), or 0, and of the last's end. */
 	uint64_t		 leaving_seq;	/* a VIP is about to go, or 0 */
 	struct conn_addr	 leaving;
@@ -130,6 +133,11 @@ void		 client_tell(struct client *, bool again);
  */
 bool		 client_unblock(struct client *, const char *how,
 		    const struct session *by);
+
+/*
+ * The gate changed: those that were blocked go on, before others that wait.
+ */
+void		 client_again_on_gate(struct client_env *);
 
 /* What the pool that clients share must be made with. */
 extern const struct pool_ops	client_pool_ops;

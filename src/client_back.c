@@ -37,8 +37,13 @@ client_answer_not_run(struct req *r, const char *error)
 
 /* It waits again; what Redis said is kept until it is sent. */
 void
-client_unsend_refused(struct req *r)
+client_unsend_refused(struct client *c, struct req *r)
 {
+	/* How long it was blocked, or stood behind that, does not count. */
+	if (c->unblocked)
+		r->since = loop_now(c->env->loop);
+	if (r != c->blocked)
+		r->asked = (struct mono){ 0 };
 	r->state = REQ_WAITING;
 	r->answered = 0;
 	r->refused = false;
@@ -56,7 +61,7 @@ void
 client_unsend(struct client *c, struct req *r)
 {
 	client_drop_reply(c, r);
-	client_unsend_refused(r);
+	client_unsend_refused(c, r);
 }
 
 /*

@@ -114,18 +114,56 @@ block_shorten(const struct req *r, int64_t passed_ms)
 }
 
 bool
+block_is_over(const struct req *r, int64_t passed_ms)
+{
+	const struct block_form *f = block_form(r);
+	char text[64];
+	long long at;
+	double timeout;
+
+	if (f == NULL)
+		return false;
+	timeout = block_timeout(r, f, &at, text, sizeof(text));
+	return timeout > 0 && (double)passed_ms >= timeout;
+}
+
+void
+block_time_out(const struct req *r, int proto, struct buf *out)
+{
+	if (r->cmd->special != CMD_WAIT) {
+		resp_add_null_array(out, proto);
+		return;
+	}
+	/* So many have confirmed, for all that is known. */
+	if (strcmp(r->cmd->name, "waitaof") == 0) {
+		resp_add_array(out, 2);
+		resp_add_int(out, 0);
+	}
+	resp_add_int(out, 0);
+}
+
+bool
 client_unblock(struct client *c, const char *how, const struct session *by)
 {
-	const struct req *r;
+	struct req *r = c->blocked;
 	struct pool_user *u;
 	struct pool_link *l;
 	struct buf b = BUF_INIT;
 	char id[24];
 
-	TAILQ_FOREACH(r, &c->reqs, of_client)
-		if (r->state == REQ_SENT)
-			break;
-	if (r == NULL || !r->blocks || r->in_tx ||
+	/* In a switch it is blocked nowhere, and nobody is to see that. */
+	if (r != NULL && r->state == REQ_WAITING) {
+		client_drop_reply(c, r);
+		if (strcmp(how, "ERROR") == 0)
+			resp_add_error(&r->reply, "UNBLOCKED client unblocked "
+			    "via CLIENT UNBLOCK");
+		else
+			block_time_out(r, c->session.proto, &r->reply);
+		client_answered(c, r);
+		client_advance(c);
+		return true;
+	}
+	if (r == NULL || r->state != REQ_SENT ||
 	    pool_link_lost(c->link) || pool_link_id(c->link) == 0)
 		return false;
 	u = pool_user_get(c->env->pool, by);

@@ -16,4 +16,10 @@
  */
 struct req	*block_shorten(const struct req *, int64_t passed_ms);
 
+/* Has it waited as long as it was to? */
+bool		 block_is_over(const struct req *, int64_t passed_ms);
+
+/* What Redis answers then. */
+void		 block_time_out(const struct req *, int proto, struct buf *);
+
 #endif

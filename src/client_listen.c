@@ -19,12 +19,16 @@
 
 #include "stats.h"
 
-/* A switch waits for one that moves, if it takes what it is told. */
+/*
+ * A switch waits for one that moves, or is blocked and has to, if it takes what
+ * it is told.
+ */
 void
 client_listen_count(struct client *c)
 {
 	bool moves = client_ahead_moves(c) || (c->choked == NULL &&
-	    (c->listen == CLIENT_HEARS_OUT || c->listen == CLIENT_HEARS_ANEW));
+	    (c->listen == CLIENT_HEARS_OUT ||
+	    c->listen == CLIENT_HEARS_ANEW || client_again_moves(c)));
 
 	if (moves && !c->moves)
 		gate_moves(c->env->gate);

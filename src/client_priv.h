@@ -9,6 +9,7 @@
  *	client_ahead.c	where it will be told, before a planned switch
  *	client_back.c	what becomes of requests that are not answered
  *	client_block.c	the rest of a time-out
+ *	client_again.c	what was blocked, over a switch
  *	client_script.c	scripts that a new primary does not know
  *	client_local.c	what Holdover answers by itself
  *	client_redirect.c  the client that CLIENT TRACKING names
@@ -69,6 +70,14 @@ enum client_redirect {
 	CLIENT_TOLD
 };
 
+/* See client_again.c. */
+enum client_block {
+	CLIENT_AWAKE,
+	CLIENT_BLOCKED,
+	CLIENT_ASKS_AGAIN,	/* in its turn */
+	CLIENT_ASKED_AGAIN	/* but Redis may not have it yet */
+};
+
 struct client {
 	struct client_env	*env;
 	void			*owner;
@@ -85,6 +94,10 @@ struct client {
 	enum client_listen	 listen;
 	struct client_ahead	*ahead;		/* or NULL */
 	enum client_redirect	 redirect;
+	enum client_block	 block;
+	struct req		*blocked;	/* the one that it is blocked
+						 * in, or NULL if awake */
+	TAILQ_ENTRY(client)	 of_blocked;
 	bool			 moves;		/* the gate counts it */
 	bool			 replica;	/* it sent SYNC or PSYNC */
 	char			 heard;		/* last byte of a stream */
@@ -168,6 +181,15 @@ bool	client_mend_push(const struct client *, const char *, size_t,
 /* client_push.c */
 bool	client_is_leaving(const struct client *);
 
+/* client_again.c */
+void	client_again_sent(struct client *, struct req *);
+void	client_again_done(struct client *, const struct req *);
+bool	client_again_turn(const struct client *);	/* to be sent */
+bool	client_again_moves(const struct client *);
+bool	client_again_late(const struct client *, const struct req *,
+	    struct mono now);
+void	client_again_time_out(struct client *, struct req *);
+
 /* client_listen.c */
 void	client_listen_count(struct client *);
 void	client_listen_set(struct client *, enum client_listen);
@@ -199,7 +221,7 @@ struct req	*client_script_again(struct client *, struct req *,
 
 /* client_back.c */
 void	client_unsend(struct client *, struct req *);
-void	client_unsend_refused(struct req *);
+void	client_unsend_refused(struct client *, struct req *);
 void	client_drop_reply(struct client *, struct req *);
 void	client_retry(struct client *, enum side);
 void	client_settle_cb(void *client);
@@ -214,6 +236,7 @@ void	client_on_busy(void *client, struct req *, const char *error);
 void	client_on_push(void *client, enum side, const char *, size_t);
 void	client_on_ready(void *client, enum side);
 void	client_on_moved(void *client);
+void	client_on_id(void *client);
 
 /*
  * Is it one that Holdover answers, and that was sent to Redis only to hear

@@ -232,7 +232,7 @@ client_settle_bounced(struct client *c)
 			continue;
 		}
 		if (r->state == REQ_BOUNCED)
-			client_unsend_refused(r);
+			client_unsend_refused(c, r);
 		else
 			client_unsend(c, r);
 		if (first == NULL)
@@ -556,6 +556,7 @@ const struct pool_ops client_pool_ops = {
 	.on_hold = client_on_hold,
 	.on_slow = client_on_slow,
 	.on_ready = client_on_ready,
+	.on_id = client_on_id,
 	.on_moved = client_on_moved,
 	.on_idle = client_on_idle,
 };

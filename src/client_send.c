@@ -287,6 +287,8 @@ client_stand_in(struct client *c, struct req *r, struct req *old)
 	r->asked = old->asked;
 	TAILQ_INSERT_BEFORE(old, r, of_client);
 	c->cost += req_cost(r);
+	if (c->blocked == old)
+		c->blocked = r;
 	client_drop_req(c, old);
 }
 
@@ -298,7 +300,7 @@ client_shorten(struct client *c, struct req *r)
 	struct req *shorter;
 
 	if (r->asked.us == 0)
-		r->asked = now;
+		r->asked = r->held ? r->since : now;
 	shorter = block_shorten(r, mono_ms(now, r->asked));
 	if (now.us == r->asked.us || shorter == NULL) {
 		if (shorter != NULL)
@@ -306,6 +308,7 @@ client_shorten(struct client *c, struct req *r)
 		return r;
 	}
 	client_stand_in(c, shorter, r);
+	shorter->asked = now;
 	req_free(r);
 	return shorter;
 }
@@ -334,6 +337,8 @@ client_send(struct client *c, struct req *r)
 	if (c->ahead != NULL && client_ahead_ages(r))
 		client_ahead_drop(c);
 	backend_send(pool_backend(c->link), r);
+	if (r->blocks && !r->in_tx)
+		client_again_sent(c, r);
 	if (r->passed || r->len > CLIENT_LARGE)
 		c->heavy = CLIENT_HEAVY;
 }
@@ -431,6 +436,10 @@ client_forward(struct client *c, struct req *r, enum gate_verdict v,
 	if (conn_pending(c->conn) > CLIENT_UNREAD ||
 	    !client_attach(c, to, client_need(c, r)))
 		return false;
+	if (r == c->blocked && !client_again_turn(c)) {
+		hold_add(c->env->hold, &c->waiter);
+		return false;
+	}
 	if (r->kind == REQ_ONE && !client_forward_alone(c, r, &done))
 		return false;
 	if (!done)
@@ -471,7 +480,10 @@ client_try(struct client *c, struct req *r)
 		return false;
 	if (r->kind != REQ_RUN)
 		r->class = client_class(c, r);
-	v = gate_ask(c->env->gate, r->class, loop_now(c->env->loop), &to);
+	v = r == c->blocked ?
+	    gate_ask_again(c->env->gate, r->class, loop_now(c->env->loop),
+	    &to) :
+	    gate_ask(c->env->gate, r->class, loop_now(c->env->loop), &to);
 	if (r->kind == REQ_RUN && !client_run_stays(c, v)) {
 		client_split(c, r);
 		return true;

@@ -442,6 +442,7 @@ clients_on_gate(void *arg)
 		hold_report_reset(cs->env.hold);
 	cs->was = state;
 	pool_on_gate(cs->env.pool);
+	client_again_on_gate(&cs->env);
 	hold_release(cs->env.hold);
 }
 
@@ -564,6 +565,8 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	cs->env.gone = clients_gone;
 	cs->ops = *ops;
 	TAILQ_INIT(&cs->all);
+	TAILQ_INIT(&cs->env.blocked);
+	TAILQ_INIT(&cs->env.again);
 	clients_set_conf(cs, conf);
 	gate_watch(g, clients_on_gate, cs);
 	cs->again = event_new(loop_base(l), -1, EV_PERSIST, clients_on_again,

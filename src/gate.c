@@ -29,7 +29,7 @@ struct gate {
 	/* Numbers of changes; a replica's are read on the master's thread. */
 	_Atomic uint64_t	 applied;
 	_Atomic uint64_t	 drained;	/* 0: not */
-	_Atomic size_t		 moving;	/* clients that listen */
+	_Atomic size_t		 moving;	/* see gate_moves() */
 	size_t			 in_flight;
 	size_t			 writes;	/* of in_flight */
 	enum side		 primary;	/* the last that took writes */
@@ -141,7 +141,8 @@ gate_set(struct gate *g, const struct gate_order *o)
 	    o->writes == was->writes && o->alive == was->alive &&
 	    o->trusted == was->trusted)
 		return;
-	if (o->state != was->state || o->writes != was->writes)
+	if (o->state != was->state ||
+	    (o->state == GATE_OPEN && o->writes != was->writes))
 		log_info("gate: %s, was %s",
 		    gate_state_name(o->state), gate_state_name(was->state));
 	g->order = *o;
@@ -395,6 +396,25 @@ gate_ask(const struct gate *g, enum cmd_class class, struct mono now,
 		return v;
 	}
 	return *to == SIDE_NONE ? GATE_HOLD : v;
+}
+
+enum side
+gate_flips_to(const struct gate *g, struct mono now)
+{
+	return g->order.state == GATE_HOLD_WRITES && g->pause == GATE_OPEN &&
+	    gate_state(g, now) == GATE_HOLD_WRITES ? g->order.writes :
+	    SIDE_NONE;
+}
+
+enum gate_verdict
+gate_ask_again(const struct gate *g, enum cmd_class class, struct mono now,
+    enum side *to)
+{
+	*to = class <= CMD_WRITE ? gate_flips_to(g, now) : SIDE_NONE;
+	if (*to != SIDE_NONE)
+		return GATE_TO_WRITES;
+	return class <= CMD_WRITE && gate_state(g, now) != GATE_OPEN ?
+	    GATE_HOLD : gate_ask(g, class, now, to);
 }
 
 bool

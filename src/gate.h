@@ -50,7 +50,8 @@ struct gate_order {
 	enum gate_state	 state;
 	bool		 near;		/* open, but a planned hold is near */
 	enum side	 reads;		/* the one that reads go to */
-	enum side	 writes;	/* the one that writes go to */
+	enum side	 writes;	/* the one that writes go to, or while
+					 * they are held, will go to */
 	unsigned	 alive;		/* SIDE_BITs: may serve class ANY */
 	unsigned	 trusted;	/* SIDE_BITs: replies may be released; a
 					 * connection to any other is cut */
@@ -140,6 +141,15 @@ enum gate_verdict	gate_ask(const struct gate *, enum cmd_class,
 			    struct mono now, enum side *to);
 
 /*
+ * The same for one that was blocked at a Redis which became a replica. It is
+ * asked again at the new primary while writes are still held, so that none
+ * overtakes it: gate_flips_to() is that primary then, else SIDE_NONE.
+ */
+enum gate_verdict	gate_ask_again(const struct gate *, enum cmd_class,
+			    struct mono now, enum side *to);
+enum side	gate_flips_to(const struct gate *, struct mono now);
+
+/*
  * May a reply from that Redis be handed to a client now? For replies that
  * tell something about keys; those to class ANY always may.
  */
@@ -153,9 +163,9 @@ void	gate_sent(struct gate *, bool write);
 void	gate_done(struct gate *, bool write);
 
 /*
- * A client that listens moves to another Redis, or gets ready to, and has:
- * what is published must wait for it. Each gate_moves() needs its
- * gate_moved().
+ * A client that listens or is blocked moves to another Redis, or gets ready
+ * to, and has: what is published, or pushed, must wait for it. Each
+ * gate_moves() needs its gate_moved().
  */
 void	gate_moves(struct gate *);
 void	gate_moved(struct gate *);

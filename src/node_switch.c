@@ -4,8 +4,8 @@
  *
  *   intent committed, subscribers made ready for the new primary -> writes
  *   held and drained at both gates -> the old primary fenced -> the new one
- *   has its last byte -> promoted -> reads flipped at both gates -> writes
- *   opened, the outcome committed beside
+ *   has its last byte -> promoted -> reads flipped, and what was blocked asked
+ *   again, at both gates -> writes opened, the outcome committed beside
  */
 #include <stdio.h>
 #include <string.h>
@@ -161,7 +161,7 @@ node_promote_done(struct node *n, enum side side)
 		return n->state;
 	if (!node_runs(n, to) || !n->facts.redis[to].info.primary)
 		return node_switch_failed(n, side);
-	node_gate(n, GATE_HOLD_WRITES, to, SIDE_NONE);
+	node_gate(n, GATE_HOLD_WRITES, to, to);
 	node_deadline(n, NODE_FLIP_MS);
 	return NODE_SW_FLIP;
 }

@@ -78,6 +78,7 @@ struct pool_link {
 	enum pool_role		 role;
 	enum side		 side;
 	bool			 id_asked;
+	unsigned		 ids;		/* asked for, unanswered */
 	uint64_t		 id;		/* what Redis calls it, or 0 */
 	unsigned		 greetings;	/* unanswered */
 	unsigned		 idle;		/* ticks */
@@ -443,8 +444,11 @@ pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 {
 	struct pool_link *l = arg;
 
-	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID)
+	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID) {
 		pool_on_id(l, r, p, n, done);
+		if (done && l->ids > 0 && --l->ids == 0 && l->owner != NULL)
+			l->user->pool->ops->on_id(l->owner);
+	}
 	if (r->from == REQ_CLIENT)
 		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
 	else if (!done)
@@ -691,6 +695,7 @@ pool_return(struct pool_link *l, struct pool_user *u)
 static void
 pool_send_id(struct pool_link *l, const char *request, long long argc)
 {
+	l->ids++;
 	backend_send(l->backend, req_new(cmd_lookup("client", 6, "id", 2),
 	    REQ_SESSION, argc, request, strlen(request)));
 }
@@ -711,6 +716,18 @@ uint64_t
 pool_link_id(const struct pool_link *l)
 {
 	return l->id;
+}
+
+bool
+pool_link_asks_id(const struct pool_link *l)
+{
+	return l->ids > 0;
+}
+
+bool
+pool_link_greeted(const struct pool_link *l)
+{
+	return l->greetings == 0;
 }
 
 bool

@@ -79,6 +79,8 @@ struct pool_ops {
 	void	(*on_hold)(void *owner);
 	/* All that made its link there this owner's has been answered. */
 	void	(*on_ready)(void *owner, enum side);
+	/* pool_ask_id() was answered: all before that has reached Redis. */
+	void	(*on_id)(void *owner);
 	/*
 	 * Reads go to another Redis now, and its own link listens at this
 	 * one. It may be told more than once.
@@ -144,10 +146,13 @@ void		 pool_drop_later(struct pool_link *);
  */
 void		 pool_ask_id(struct pool_link *);
 uint64_t	 pool_link_id(const struct pool_link *);
+bool		 pool_link_asks_id(const struct pool_link *); /* unanswered */
 
 bool		 pool_link_own(const struct pool_link *);
 bool		 pool_link_checks(const struct pool_link *); /* CHECK, AUTH */
 bool		 pool_link_runs(const struct pool_link *);	/* SCRIPTS */
+/* Has Redis taken its user, so that what is sent leaves at once? */
+bool		 pool_link_greeted(const struct pool_link *);
 enum side	 pool_link_side(const struct pool_link *);
 
 /* It is lost, and its requests are about to come back. */

@@ -67,7 +67,7 @@ struct req {
 	unsigned		 answered;	/* replies that came whole */
 	unsigned		 writes;	/* of n */
 	struct mono		 since;		/* when it began to wait */
-	struct mono		 asked;		/* first sent, if it blocks */
+	struct mono		 asked;		/* when its time-out began */
 	uint64_t		 sent_from;	/* its first byte's place in the
 						 * backend's stream */
 	struct buf		 reply;

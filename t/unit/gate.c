@@ -153,6 +153,38 @@ test_pause(void)
 	gate_free(g);
 }
 
+static void
+test_ask_again(void)
+{
+	struct gate *g = gate_with(GATE_HOLD_WRITES);
+	struct gate_order o = *gate_order(g);
+	enum side to;
+
+	o.writes = SIDE_NONE;
+	gate_set(g, &o);
+	is_int(gate_ask_again(g, CMD_READ, now, &to), GATE_HOLD,
+	    "what was blocked waits until the new primary is known");
+	o.writes = SIDE_B;
+	gate_set(g, &o);
+	ok(gate_flips_to(g, now) == SIDE_B &&
+	    gate_ask_again(g, CMD_WRITE, now, &to) == GATE_TO_WRITES &&
+	    to == SIDE_B, "then it goes there");
+	is_int(gate_ask(g, CMD_WRITE, now, &to), GATE_HOLD,
+	    "while writes are held");
+	is_int(gate_ask_again(g, CMD_REFUSED, now, &to), GATE_REFUSE,
+	    "but not one that is refused");
+	gate_pause(g, GATE_HOLD_WRITES, FOREVER);
+	is_int(gate_ask_again(g, CMD_WRITE, now, &to), GATE_HOLD,
+	    "nor in a pause");
+	gate_pause(g, GATE_OPEN, now);
+	o.state = GATE_OPEN;
+	gate_set(g, &o);
+	ok(gate_flips_to(g, now) == SIDE_NONE &&
+	    gate_ask_again(g, CMD_WRITE, now, &to) == GATE_TO_WRITES,
+	    "an open gate asks again like any other");
+	gate_free(g);
+}
+
 /* The master's news, as messages would bring them. */
 static void
 tell(struct gate *replica, const struct gate *master)
@@ -274,6 +306,7 @@ main(void)
 	test_sides();
 	test_lease();
 	test_pause();
+	test_ask_again();
 	test_replicas();
 	test_drained();
 	test_watchers();

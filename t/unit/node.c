@@ -270,7 +270,7 @@ test_switchover(void)
 	pass(50);
 	is_str(orders(), "fence a, read b, promote b, ",
 	    "fence first, then read up to its end, then promote");
-	ok(gate_is(GATE_HOLD_WRITES, SIDE_B, SIDE_NONE),
+	ok(gate_is(GATE_HOLD_WRITES, SIDE_B, SIDE_B),
 	    "reads flip before writes open");
 	pass(50);
 	is_str(orders(), "attach a, ", "the old one becomes a replica");
