@@ -93,7 +93,8 @@ client_hushes(struct client *c, const struct req *r)
 	if (r->cmd->special == CMD_RESET && cmd_arity_ok(r->cmd, r->argc))
 		was = c->voice = CLIENT_TALKS;
 	else if (r->cmd->special == CMD_CLIENT_REPLY &&
-	    !c->env->denied[cmd_index(r->cmd)] && client_voice_of(r, &v)) {
+	    !c->env->denied[cmd_index(r->cmd)] &&
+	    !session_only_listens(&c->session) && client_voice_of(r, &v)) {
 		if (was != CLIENT_SILENT || v != CLIENT_SKIPS)
 			c->voice = v;
 		was = v;

@@ -182,7 +182,8 @@ client_class(const struct client *c, const struct req *r)
 		return CMD_REFUSED;
 	/* It is about what Holdover passes on, not about Redis. */
 	if (r->cmd->special == CMD_CLIENT_REPLY &&
-	    cmd_arity_ok(r->cmd, r->argc))
+	    cmd_arity_ok(r->cmd, r->argc) &&
+	    !session_only_listens(&c->session))
 		return CMD_LOCAL;
 	/* A queued write would be refused by a replica at once. */
 	if (c->session.in_tx || r->cmd->special == CMD_MULTI)
