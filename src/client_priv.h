@@ -121,6 +121,8 @@ struct client {
 	 * of its own stays while there is need of it.
 	 */
 	struct pool_link	*link;
+	uint64_t		 wrote;	/* the link that its last write
+					 * took, by number; 0: none */
 	struct pool_link	*choked;	/* a link that it does not let
 						 * be read, or NULL */
 	uint64_t		 moving_seq;	/* of the last MOVING told */

@@ -471,6 +471,16 @@ client_on_error(struct client *c, struct req *r,
 	return true;
 }
 
+/* One that blocks has written if it was served, not if its time was over. */
+static void
+client_on_served(struct client *c, const struct req *r, const char *p,
+    size_t n)
+{
+	if (r->class == CMD_WRITE && r->cmd->special != CMD_WAIT &&
+	    *p != '_' && !(n == 5 && memcmp(p + 1, "-1\r\n", 4) == 0))
+		c->wrote = pool_link_number(c->link);
+}
+
 /* All of it is answered. */
 static void
 client_on_answer(struct client *c, struct req *r,
@@ -490,6 +500,8 @@ client_on_answer(struct client *c, struct req *r,
 	if (head->type != '-' && client_is_permit(r))
 		client_local(c, r);
 	else if (head->type != '-' || !client_on_error(c, r, head, p, n)) {
+		if (r->blocks)
+			client_on_served(c, r, p, n);
 		client_pass(c, r, head, p, n);
 		client_on_done(c, r, head);
 		client_advance(c);

@@ -22,7 +22,8 @@ enum client_need {
 	CLIENT_ALONE,
 	CLIENT_CHECKS,
 	CLIENT_AUTHS,
-	CLIENT_OWNS
+	CLIENT_OWNS,
+	CLIENT_WAITS		/* its own, and the one of its last write */
 };
 
 /* What kind of link must carry it? */
@@ -32,13 +33,15 @@ client_need(const struct client *c, const struct req *r)
 	if (c->heavy > 0 || r->passed || r->len > CLIENT_LARGE ||
 	    session_needs_own(&c->session) || (r->class == CMD_WRITE &&
 	    pause_is_on(loop_now(c->env->loop))))
-		return CLIENT_OWNS;
+		return r->cmd->special == CMD_WAIT ? CLIENT_WAITS :
+		    CLIENT_OWNS;
 	if (r->script)
 		return CLIENT_RUNS;
 	if (r->kind != REQ_ONE)
 		return CLIENT_SHARES;
 	if (r->blocks || (r->cmd->flags & (CMD_OWNS & ~CMD_BLOCKS)))
-		return CLIENT_OWNS;
+		return r->cmd->special == CMD_WAIT ? CLIENT_WAITS :
+		    CLIENT_OWNS;
 	if (r->cmd->flags & CMD_ALONE)
 		return CLIENT_ALONE;
 	switch (r->cmd->special) {
@@ -105,6 +108,7 @@ client_find_link(struct client *c, enum side side, enum client_need need)
 	case CLIENT_AUTHS:
 		return pool_shared_for(client_user(c), side, POOL_AUTH);
 	case CLIENT_OWNS:
+	case CLIENT_WAITS:
 		break;
 	}
 	return NULL;
@@ -135,6 +139,30 @@ client_move(struct client *c)
 }
 
 /*
+ * WAIT is about the writes of its own connection: since Redis 7.2 the last
+ * one there counts, and where there was none nothing is waited for. So it goes
+ * where the last write went. False when that link is not yet the client's own.
+ */
+static bool
+client_claim(struct client *c, enum side side)
+{
+	bool later;
+
+	if (c->link != NULL && pool_link_number(c->link) == c->wrote)
+		return true;
+	if (c->in_flight > 0)
+		return false;
+	c->heavy = 0;
+	client_release(c);
+	if (c->link != NULL)
+		return true;
+	c->link = pool_claim(client_user(c), side, c->wrote, c, &later);
+	if (later)
+		hold_add(c->env->hold, &c->waiter);
+	return !later;
+}
+
+/*
  * Has it a link that will do? Order is kept by having one at a time: false
  * when answers must come first.
  */
@@ -143,11 +171,14 @@ client_attach(struct client *c, enum side side, enum client_need need)
 {
 	struct pool_link *l;
 
+	if (need == CLIENT_WAITS && !client_claim(c, side))
+		return false;
 	if (c->link != NULL && pool_link_own(c->link)) {
 		if (pool_link_side(c->link) != side) {
 			if (!client_move(c))
 				return false;
-		} else if (need == CLIENT_OWNS || c->in_flight > 0)
+		} else if (need == CLIENT_OWNS || need == CLIENT_WAITS ||
+		    c->in_flight > 0)
 			return true;
 		else
 			client_release(c);
@@ -266,9 +297,9 @@ client_send_mark(struct client *c, const char *name)
 }
 
 /*
- * WAIT is about what its own connection did last, and the writes may have
- * gone by another: these come after all of them. Users may be denied PING,
- * but nobody HELLO; which Redis 5 has not.
+ * Up to Redis 7.0 WAIT is about the last command of its connection, and the
+ * one that took the writes may be no more: these come after all of them. Users
+ * may be denied PING, but nobody HELLO; which Redis 5 has not.
  */
 static void
 client_mark_offset(struct client *c)
@@ -330,8 +361,12 @@ client_send(struct client *c, struct req *r)
 		hold_waited(c->env->hold,
 		    mono_us(loop_now(c->env->loop), r->since));
 	c->next = TAILQ_NEXT(r, of_client);
-	if (r->cmd->special == CMD_WAIT && !c->session.in_tx)
+	if (r->cmd->special == CMD_WAIT && !c->session.in_tx) {
 		client_mark_offset(c);
+		/* It may do so again: its writes go here for a while. */
+		c->heavy = CLIENT_HEAVY;
+	} else if (r->writes > 0 && !r->blocks)
+		c->wrote = pool_link_number(c->link);
 	session_on_sent(&c->session, r);
 	r->in_tx = r->kind == REQ_ONE && c->session.in_tx;
 	c->in_flight++;

@@ -77,6 +77,7 @@ struct pool_link {
 	void			*owner;		/* of one OWN or AHEAD */
 	enum pool_role		 role;
 	enum side		 side;
+	uint64_t		 number;
 	bool			 id_asked;
 	unsigned		 ids;		/* asked for, unanswered */
 	uint64_t		 id;		/* what Redis calls it, or 0 */
@@ -95,6 +96,7 @@ struct pool {
 	const struct pool_ops		*ops;
 	struct conn_addr		 redis[2];
 	TAILQ_HEAD(, pool_link)		 links;
+	uint64_t			 last_number;
 	LIST_HEAD(, pool_user)		 users[POOL_BUCKETS];
 	size_t				 shared; /* links of that role */
 	size_t				 spare;
@@ -522,6 +524,7 @@ pool_link_new(struct pool_user *u, enum side side, enum pool_role role)
 	u->refs++;
 	l->side = side;
 	l->role = POOL_LOST;
+	l->number = ++p->last_number;
 	loop_task_init(&l->lose, pool_lose_cb, l);
 	loop_task_init(&l->bury, pool_bury_cb, l);
 	l->backend = backend_new(p->loop, p->gate, side, &p->redis[side],
@@ -674,11 +677,62 @@ pool_take_ahead(struct pool_link *l)
 		pool_set_role(l, POOL_OWN);
 }
 
-void
-pool_return(struct pool_link *l, struct pool_user *u)
+uint64_t
+pool_link_number(const struct pool_link *l)
+{
+	return l->number;
+}
+
+static void
+pool_set_user(struct pool_link *l, struct pool_user *u)
 {
 	struct pool_user *was = l->user;
 
+	if (was->kind == POOL_SCRIPTS)
+		LIST_REMOVE(l, of_scripts);
+	l->user = u;
+	u->refs++;
+	pool_user_put(was);
+}
+
+/* May that user's clients have had it? */
+static bool
+pool_was_for(const struct pool_link *l, const struct pool_user *u)
+{
+	enum pool_kind kind = l->user->kind;
+
+	return (kind == POOL_WORK || kind == POOL_SCRIPTS) &&
+	    session_same_key(&l->user->key, &u->key);
+}
+
+struct pool_link *
+pool_claim(struct pool_user *u, enum side side, uint64_t number, void *owner,
+    bool *later)
+{
+	struct pool_link *l;
+
+	*later = false;
+	TAILQ_FOREACH(l, &u->pool->links, of_pool)
+		if (l->number == number)
+			break;
+	if (l == NULL || l->side != side || l->owner != NULL ||
+	    l->role == POOL_LOST || !pool_was_for(l, u))
+		return NULL;
+	if (l->role == POOL_SHARED)
+		pool_set_role(l, POOL_RETIRED);
+	*later = l->role == POOL_BUSY || !backend_idle(l->backend);
+	if (*later)
+		return NULL;
+	pool_set_role(l, POOL_OWN);
+	pool_set_user(l, u);
+	l->owner = owner;
+	STATS_ADD(pinned, 1);
+	return l;
+}
+
+void
+pool_return(struct pool_link *l, struct pool_user *u)
+{
 	assert(l->role == POOL_OWN && backend_idle(l->backend));
 	STATS_ADD(unpinned, 1);
 	if (u->pool->spare >= POOL_SPARE_MAX) {
@@ -686,9 +740,7 @@ pool_return(struct pool_link *l, struct pool_user *u)
 		return;
 	}
 	l->owner = NULL;
-	l->user = u;
-	u->refs++;
-	pool_user_put(was);
+	pool_set_user(l, u);
 	pool_set_role(l, POOL_SPARE);
 }
 

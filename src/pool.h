@@ -140,6 +140,17 @@ void		 pool_drop(struct pool_link *);
 /* The same soon, a few at a time: while writes are held others are waiting. */
 void		 pool_drop_later(struct pool_link *);
 
+/* Tells links apart, also from those that are no more; never 0. */
+uint64_t	 pool_link_number(const struct pool_link *);
+
+/*
+ * The link of that number, for this owner alone: if it is still there, is of
+ * that user, and nobody else's own. NULL otherwise; *later: nobody is sent
+ * there any more, and when all answers are in, it can be had.
+ */
+struct pool_link	*pool_claim(struct pool_user *, enum side,
+			    uint64_t number, void *owner, bool *later);
+
 /*
  * What Redis calls the connection: 0 until the answer to pool_ask_id() has
  * come, which asks once.
