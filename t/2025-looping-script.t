@@ -15,7 +15,7 @@ my $proxy = T::Proxy->new(redis => $redis, conf => "workers 1\n" .
     "client-deny \"\"\n")->open;
 my $direct = $redis->connect;
 my $forever = 'while true do end';
-my $busy = qr{^-BUSY Redis is busy};
+my $busy = qr{^-BUSY (?:Redis|Valkey) is busy};
 
 sub client
 {

@@ -107,7 +107,7 @@ for my $reads (1 .. 3) {
 	    ['INCR', 'n'], ['PING']));
 	my @got = map { $c->reply } 1 .. $reads + 3;
 	like($_, qr/^-(NOREPLICAS|LOADING)/, 'it is told why') for @got[0, -2];
-	is_deeply([grep { !/^(3|PONG|-LOADING.*not run)$/ } @got[1 .. $reads,
+	is_deeply([grep { !/^(4|PONG|-LOADING.*not run)$/ } @got[1 .. $reads,
 	    -1]], [], "no answer is lost or moved, $reads before");
 }
 $direct->command(qw(CONFIG SET min-replicas-to-write 0));

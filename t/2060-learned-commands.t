@@ -14,6 +14,8 @@ my $module = '/usr/lib/redis/modules/redisearch.so';
 plan skip_all => "no $module" if !-e $module;
 
 my $redis = T::Redis->new(conf => "enable-module-command yes\n");
+plan skip_all => 'this module does not work with Valkey'
+    if exists $redis->info->{valkey_version};
 my $proxy = T::Proxy->new(redis => $redis, conf => "workers 1\n")->open;
 my $c = $proxy->connect;
 
