@@ -162,6 +162,14 @@ session_same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* AUTH with a password alone is the default user's. */
+static bool
+session_same_user(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "default", b != NULL ? b :
+	    "default") == 0;
+}
+
 /*
  * It is that user from now on; takes both over. Its database was selected by
  * the one before, if that was somebody else.
@@ -169,7 +177,7 @@ session_same_text(const char *a, const char *b)
 static void
 session_become(struct session *s, char *user, char *password)
 {
-	if (s->db != 0 && !s->db_first && !session_same_text(s->user, user)) {
+	if (s->db != 0 && !s->db_first && !session_same_user(s->user, user)) {
 		s->db_first = true;
 		s->db_user = s->user;
 		s->db_password = s->password;

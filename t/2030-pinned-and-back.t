@@ -181,6 +181,15 @@ is($t->command('BLPOP', 'none', '0.01'), undef, 'who may not SELECT blocks');
 is($t->command('GET', 'k'), 'three', 'and is in the same database');
 is($other->command('ACL', 'DELUSER', 'plain'), 1, 'that user is gone');
 
+# The default user goes by no name, or by its own.
+$t = $proxy->connect;
+$t->command('SELECT', 3);
+is($t->command('CONFIG', 'SET', 'requirepass', 'word'), 'OK',
+    'a first password');
+is($t->command('AUTH', 'default', 'word'), 'OK', 'AUTH with it');
+is($t->command('GET', 'k'), 'three', 'and is in the same database');
+is($t->command('CONFIG', 'SET', 'requirepass', ''), 'OK', 'no password');
+
 # MONITOR.
 my $m = $proxy->connect;
 is($m->command('MONITOR'), 'OK', 'MONITOR');
