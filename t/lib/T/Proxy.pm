@@ -10,14 +10,15 @@ my $count = 0;
 my $cert;	# what T_TLS=1 takes
 
 # conf: lines for holdover.conf beyond those made here; tls: a T::Cert, for a
-# port that speaks TLS too. With T_TLS=1 each has one, and clients use it.
+# port that speaks TLS too; port: not any. With T_TLS=1 each has one that
+# speaks TLS, and clients use it.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'holdover' . ++$count;
 	my $dir = tmpdir() . "/$name";
 	mkdir $dir or die "$dir: $!";
-	my $p = bless { name => $name, dir => $dir, port => free_port(),
-	    socket => "$dir/admin.sock" }, $class;
+	my $p = bless { name => $name, dir => $dir, port => $opt{port} //
+	    free_port(), socket => "$dir/admin.sock" }, $class;
 	$p->{tls} = $opt{tls} // ($ENV{T_TLS} ? $cert //= T::Cert->ca->sign :
 	    undef);
 	$p->{tls_port} = free_port() if $p->{tls};

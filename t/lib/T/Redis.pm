@@ -12,14 +12,14 @@ my ($version) = `$program --version` =~ /v=(\d+)/;
 
 # Options: fence => 1 (replica of nowhere at start), password => for clients
 # and for replication, tls => a T::Cert, for a port and replication by TLS,
-# conf => more lines, rdb => a file to begin with.
+# port => not any, conf => more lines, rdb => a file to begin with.
 sub new {
 	my ($class, %opt) = @_;
 	my $name = $opt{name} // 'redis' . ++$count;
 	my $dir = tmpdir() . "/$name";
 	mkdir $dir or die "$dir: $!";
-	my $r = bless { name => $name, dir => $dir, port => free_port(),
-	    password => $opt{password}, tls => $opt{tls} }, $class;
+	my $r = bless { name => $name, dir => $dir, port => $opt{port} //
+	    free_port(), password => $opt{password} }, $class;
 	$r->{tls_port} = free_port() if $opt{tls};
 	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
 	    "port $r->{port}", "dir $dir", 'save ""',
@@ -49,7 +49,6 @@ sub start {
 }
 
 sub port { $_[0]{port} }
-sub tls_port { $_[0]{tls_port} }
 # The one that Holdover is told of.
 sub service { $_[0]{tls_port} // $_[0]{port} }
 sub child { $_[0]{child} }

@@ -17,6 +17,7 @@ our $users = 'user bob on >secret ~* &* +@all -flushall';
 
 my $seed = $ENV{T_SEED} // 1;
 my $rounds = $ENV{T_ROUNDS} // 500;
+my $silence = $ENV{T_SILENCE};
 my (@clients, @connect, @last, $wrong, %leave_out);
 
 sub pick { $_[rand @_] }
@@ -79,7 +80,7 @@ my @session = (
 	sub { ('XREAD', 'BLOCK', 5, 'STREAMS', 'nox', '$') },
 	sub { ('XREAD', 'STREAMS', 'nox', '0') },
 	sub { ('WAIT', 0, 0) },
-	sub { ('CLIENT', 'REPLY', pick('ON', 'OFF', 'SKIP', 'NO')) },
+	$silence ? sub { ('CLIENT', 'REPLY', pick('ON', 'OFF', 'SKIP', 'NO')) } : (),
 );
 my @listen = (
 	sub { ('SUBSCRIBE', map { pick('c1', 'c2', 'c3') } 0 .. rand 2) },
