@@ -26,7 +26,8 @@
 void
 client_listen_count(struct client *c)
 {
-	bool moves = client_ahead_moves(c) || (c->choked == NULL &&
+	bool moves = client_ahead_moves(c) || client_large_moves(c) ||
+	    (c->choked == NULL &&
 	    (c->listen == CLIENT_HEARS_OUT ||
 	    c->listen == CLIENT_HEARS_ANEW || client_again_moves(c)));
 
@@ -163,6 +164,7 @@ client_listen_check(struct client *c)
 bool
 client_on_near(struct client *c)
 {
+	client_listen_count(c);
 	return client_ahead_make(c);
 }
 

@@ -147,7 +147,9 @@ void	client_free_req(struct client *, struct req *);
 /* client_take.c */
 bool	client_jammed(const struct client *);	/* do not read it now */
 void	client_on_room(void *client);
-void	client_on_hold(void *client);
+void	client_on_gate(void *client);
+bool	client_is_large(const struct req *);
+bool	client_large_moves(const struct client *);
 void	client_on_data(void *client, const char *, size_t);
 void	client_eat_input(struct client *);
 

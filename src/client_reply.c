@@ -509,6 +509,8 @@ client_on_answer(struct client *c, struct req *r,
 	if (c->state != CLIENT_DEAD && c->in_flight == 0)
 		client_on_quiet(c);
 	if (c->state != CLIENT_DEAD) {
+		if (c->moves)
+			client_listen_count(c);
 		client_account(c);
 		if (c->next != NULL)
 			loop_defer(c->env->loop, &c->pump);
@@ -565,7 +567,7 @@ const struct pool_ops client_pool_ops = {
 	.on_unwelcome = client_on_unwelcome,
 	.on_busy = client_on_busy,
 	.on_room = client_on_room,
-	.on_hold = client_on_hold,
+	.on_gate = client_on_gate,
 	.on_slow = client_on_slow,
 	.on_ready = client_on_ready,
 	.on_id = client_on_id,

@@ -524,6 +524,9 @@ client_try(struct client *c, struct req *r)
 		client_split(c, r);
 		return true;
 	}
+	/* The switch would wait for it. */
+	if (gate_order(c->env->gate)->near && client_is_large(r))
+		v = GATE_HOLD;
 	switch (v) {
 	case GATE_HOLD:
 		client_wait(c, r);

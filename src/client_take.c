@@ -147,8 +147,8 @@ client_take_tx(struct client *c, const char *p, size_t n)
 /* ---- a request too large to be gathered ---- */
 
 /*
- * A planned switch waits for one that came so far, not for one that takes
- * longer.
+ * A hold ends one that takes longer. In a planned switch that is only what did
+ * not come in the seconds before, when the hold was near.
  */
 #define CLIENT_LARGE_MS		500
 
@@ -177,20 +177,46 @@ client_on_room(void *arg)
 		client_account(c);
 }
 
+bool
+client_is_large(const struct req *r)
+{
+	return r->kind == REQ_ONE && (r->passed || r->len > CLIENT_LARGE);
+}
+
 /*
- * The gate holds: what is still to come of it may take long. It has not run,
- * and nothing is lost but its bytes.
+ * A planned hold is near: it waits until large ones that were begun are
+ * answered, which delays nobody yet.
+ */
+bool
+client_large_moves(const struct client *c)
+{
+	const struct req *r;
+
+	if (c->state != CLIENT_OPEN || c->in_flight == 0 ||
+	    !gate_order(c->env->gate)->near)
+		return false;
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->state == REQ_SENT && client_is_large(r))
+			return true;
+	return false;
+}
+
+/*
+ * Where the gate holds, what is still to come of it may take long. It has not
+ * run, and nothing is lost but its bytes.
  */
 void
-client_on_hold(void *arg)
+client_on_gate(void *arg)
 {
 	struct client *c = arg;
 
-	if (c->large == CLIENT_PASSES && c->in_flight == 1 &&
+	if (gate_order(c->env->gate)->state != GATE_OPEN &&
+	    c->large == CLIENT_PASSES && c->in_flight == 1 &&
 	    client_large(c)->state == REQ_SENT &&
 	    mono_ms(loop_now(c->env->loop), client_large(c)->since) >=
 	    CLIENT_LARGE_MS)
 		pool_lose(c->link);
+	client_listen_count(c);
 }
 
 /*

@@ -837,8 +837,8 @@ pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 		pool_lose(l);
 	else {
 		backend_on_gate(l->backend);
-		if (o->state != GATE_OPEN && l->role == POOL_OWN)
-			l->user->pool->ops->on_hold(l->owner);
+		if (l->role == POOL_OWN)
+			l->user->pool->ops->on_gate(l->owner);
 		if (left && listens && l->role == POOL_OWN)
 			l->user->pool->ops->on_moved(l->owner);
 	}
