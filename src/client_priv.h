@@ -219,7 +219,7 @@ void	client_ahead_ready(struct client *);
 void	client_ahead_push(struct client *, const char *, size_t);
 
 /* client_script.c */
-void	client_script_learn(const struct req *);
+void	client_script_learn(struct client *, const struct req *);
 struct req	*client_script_again(struct client *, struct req *,
 		    const struct resp_reply *head);
 

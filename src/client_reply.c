@@ -371,7 +371,7 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	}
 	session_on_reply(&c->session, r, head);
 	if (head->type != '-' && !r->in_tx)
-		client_script_learn(r);
+		client_script_learn(c, r);
 	client_listen_learn(c);
 	if (session_changes(r))
 		client_forget_user(c);

@@ -9,22 +9,27 @@
 #include "scripts.h"
 #include "stats.h"
 
-/* A request that went well: learn the scripts in it. */
+/*
+ * A request that went well: learn the scripts in it. Control wants to know of
+ * one that is loaded.
+ */
 void
-client_script_learn(const struct req *r)
+client_script_learn(struct client *c, const struct req *r)
 {
 	struct resp_arg body;
-	long long at = r->cmd->special == CMD_SCRIPT_LOAD ? 2 : 1;
+	bool loaded = r->cmd->special == CMD_SCRIPT_LOAD;
+	long long at = loaded ? 2 : 1;
 
 	if (r->cmd->special == CMD_SCRIPT_FLUSH) {
 		scripts_forget();
 		return;
 	}
-	if (at >= r->argc || (r->cmd->special != CMD_SCRIPT_LOAD &&
-	    r->cmd->special != CMD_EVAL))
+	if (at >= r->argc || (!loaded && r->cmd->special != CMD_EVAL))
 		return;
 	body = resp_request_arg(r->bytes, r->len, at);
-	scripts_learn(body.p, body.len);
+	scripts_learn(body.p, body.len, loaded);
+	if (loaded)
+		gate_progress(c->env->gate);
 }
 
 /* EVALSHA as EVAL, EVALSHA_RO as EVAL_RO; NULL: the script is not known. */

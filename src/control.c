@@ -197,6 +197,7 @@ control_on_look(evutil_socket_t fd, short what, void *arg)
 		control_standalone_look(c);
 		return;
 	}
+	control_scripts_look(c);
 	control_heed_lower_prio(c);
 	if (c->events == 0)
 		control_push(c, NODE_EV_LOOK, SIDE_NONE);

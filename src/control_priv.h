@@ -49,6 +49,15 @@ struct control_sample {
 	uint64_t	 acked;
 };
 
+/* What a Redis was shown of the scripts that clients load. */
+struct control_scripts {
+	unsigned		 connection;	/* on that one */
+	uint64_t		 number;	/* up to that one */
+	uint64_t		 forgotten;
+	unsigned		 awaited;	/* answers */
+	unsigned		 refused;	/* on that connection */
+};
+
 struct control {
 	struct loop		*loop;
 	const struct conf	*conf;
@@ -66,6 +75,7 @@ struct control {
 	struct vip		 vip;
 	struct control_clients	*clients;	/* NULL: no VIP, or no peer */
 	struct control_commands	*commands;
+	struct control_scripts	 scripts[2];
 	struct mono		 awake;		/* since when without a break */
 	struct mono		 serve_until;	/* by what was seen last */
 	struct mono		 seen;		/* when it last looked */
@@ -161,6 +171,9 @@ void	control_clients_message(struct control *, const struct msg *);
 void	control_clients_tickle(struct control *);
 size_t	control_clients_here(const struct control *);
 size_t	control_clients_there(const struct control *);
+
+/* control_scripts.c */
+void	control_scripts_look(struct control *);
 
 /* control_commands.c */
 void	control_commands_start(struct control *);

@@ -172,7 +172,8 @@ void	gate_moved(struct gate *);
 
 /*
  * A replica has applied a change or has drained, or nothing is in flight
- * there any more while it is paused: called on its thread, so that the
+ * there any more while it is paused, or control should look for another
+ * reason: called on its thread, so that the
  * master's can be told, and there handed on by gate_progress().
  */
 typedef void gate_progress_fn(void *arg);

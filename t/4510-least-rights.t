@@ -35,6 +35,16 @@ is($client->command('INCR', 'n'), 2, 'it writes to the other');
 $pair->switchover;
 is($client->command('INCR', 'n'), 3, 'and back');
 
+# A script that a client loads, and what it flushes.
+my ($other) = map { $pair->redis($pair->other($_))->connect } $pair->primary;
+for ([1, 'LOAD', 'return 1'], [0, 'FLUSH']) {
+	my ($known, @command) = @$_;
+	$client->command('SCRIPT', @command);
+	wait_for("SCRIPT $command[0] at the other Redis", sub { $other->command(
+	    'SCRIPT', 'EXISTS', 'e0e1f9fabfc9d4800c877a703b823ac0578ff8db')
+	    ->[0] == $known });
+}
+
 # The node of the leader: its Redis dies, its Holdover freezes and leaves
 # its links open, which the next leader ends.
 my $leader = $pair->proxy($from)->info->{leader};
