@@ -26,8 +26,9 @@
 void
 client_account_anew(struct client *c)
 {
-	size_t held = c->waiter.waiting ? c->cost + buf_len(&c->input) : 0;
-	size_t limit = c->waiter.waiting ? CLIENT_AHEAD_HELD : CLIENT_AHEAD;
+	bool waits = hold_waits(&c->waiter);
+	size_t held = waits ? c->cost + buf_len(&c->input) : 0;
+	size_t limit = waits ? CLIENT_AHEAD_HELD : CLIENT_AHEAD;
 
 	if (held > c->charged)
 		hold_take(c->env->hold, held - c->charged);
@@ -37,8 +38,8 @@ client_account_anew(struct client *c)
 
 	if (c->state == CLIENT_DEAD || c->state == CLIENT_LEAVING)
 		return;
-	if (c->cost > limit || client_jammed(c) || (c->waiter.waiting &&
-	    hold_full(c->env->hold)))
+	if (c->cost > limit || client_jammed(c) ||
+	    (waits && hold_full(c->env->hold)))
 		conn_pause(c->conn);
 	else if (conn_paused(c->conn)) {
 		conn_resume(c->conn);
@@ -122,7 +123,7 @@ client_bury(struct client *c)
 	client_account(c);
 	loop_cancel(&c->pump);
 	loop_cancel(&c->settle);
-	c->env->gone(c->env, c->owner);
+	c->env->gone(c->env, c);
 	loop_task_init(&c->settle, client_bury_cb, c);
 	loop_defer_last(c->env->loop, &c->settle);
 }
@@ -282,12 +283,11 @@ static const struct conn_ops client_conn_ops = {
 
 struct client *
 client_new(struct client_env *env, const struct conn_caller *caller,
-    uint64_t id, void *owner)
+    uint64_t id)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
 
 	c->env = env;
-	c->owner = owner;
 	c->id = id;
 	c->state = CLIENT_OPEN;
 	c->since = c->active = loop_now(env->loop);
@@ -304,6 +304,18 @@ client_new(struct client_env *env, const struct conn_caller *caller,
 	if (client_is_leaving(c))
 		conn_pause(c->conn);
 	return c;
+}
+
+struct client_place *
+client_place(struct client *c)
+{
+	return &c->place;
+}
+
+struct client *
+client_at(struct client_place *p)
+{
+	return (struct client *)(void *)p;
 }
 
 /* ---- hold's queue ---- */

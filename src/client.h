@@ -54,7 +54,7 @@ struct client_env {
 	 */
 	void	(*find)(struct client_env *, struct client *, uint64_t id);
 	/* It ended; its memory goes at the end of the turn. */
-	void	(*gone)(struct client_env *, void *owner);
+	void	(*gone)(struct client_env *, struct client *);
 };
 
 /* What others may know of it. */
@@ -77,9 +77,15 @@ struct client_facts {
 	enum side		 side;	/* where its link is, or NONE */
 };
 
-/* Takes over the caller's socket. owner is handed to env's gone(). */
+/* Takes over the caller's socket. */
 struct client	*client_new(struct client_env *, const struct conn_caller *,
-		    uint64_t id, void *owner);
+		    uint64_t id);
+
+/* Where it stands in the list of whoever made it. */
+TAILQ_HEAD(client_places, client_place);
+struct client_place { TAILQ_ENTRY(client_place) link; };
+struct client_place	*client_place(struct client *);
+struct client	*client_at(struct client_place *);
 
 /*
  * The only way it ends, but for its own leaving: closes the socket, drops

@@ -78,29 +78,32 @@ enum client_block {
 	CLIENT_ASKED_AGAIN	/* but Redis may not have it yet */
 };
 
+/* There may be a hundred thousand idle ones: small things stand together. */
 struct client {
+	struct client_place	 place;		/* first: see client_at() */
 	struct client_env	*env;
-	void			*owner;
 	struct conn		*conn;
-	enum client_state	 state;
-	enum client_large	 large;
-	enum client_voice	 voice;	/* for requests still to come */
+	uint64_t		 id;
+	enum client_state	 state : 8;
+	enum client_large	 large : 8;
+	enum client_listen	 listen : 8;
+	enum client_redirect	 redirect : 8;
+	enum client_block	 block : 8;
+	enum client_voice	 voice : 8;	/* for requests still to come */
+	enum side		 retry_side : 8; /* not asked before retry_at */
 	unsigned		 heavy;	/* requests until it may share */
-	enum side		 retry_side;	/* not asked before retry_at */
+	unsigned		 failing;	/* FAILING_OVERs that lack
+						 * their FAILED_OVER */
 	bool			 unblocked;	/* Redis will close the link,
 						 * nothing behind ran */
-	uint64_t		 id;
-	struct session		 session;
-	enum client_listen	 listen;
-	struct client_ahead	*ahead;		/* or NULL */
-	enum client_redirect	 redirect;
-	enum client_block	 block;
-	struct req		*blocked;	/* the one that it is blocked
-						 * in, or NULL if awake */
-	TAILQ_ENTRY(client)	 of_blocked;
 	bool			 moves;		/* the gate counts it */
 	bool			 replica;	/* it sent SYNC or PSYNC */
 	char			 heard;		/* last byte of a stream */
+	struct session		 session;
+	struct client_ahead	*ahead;		/* or NULL */
+	struct req		*blocked;	/* the one that it is blocked
+						 * in, or NULL if awake */
+	TAILQ_ENTRY(client)	 of_blocked;
 	struct mono		 since;
 	struct mono		 active;
 	const struct cmd	*last;
@@ -112,8 +115,8 @@ struct client {
 	struct req		*next;		/* first WAITING of reqs */
 	size_t			 cost;		/* of reqs */
 	size_t			 charged;	/* what hold knows of */
-	size_t			 bounced;	/* BOUNCED ones of reqs */
-	size_t			 in_flight;	/* SENT ones of reqs */
+	unsigned		 bounced;	/* BOUNCED ones of reqs */
+	unsigned		 in_flight;	/* SENT ones of reqs */
 
 	struct pool_user	*user;	/* the session's; NULL: not looked up */
 	/*
@@ -126,8 +129,6 @@ struct client {
 	struct pool_link	*choked;	/* a link that it does not let
 						 * be read, or NULL */
 	uint64_t		 moving_seq;	/* of the last MOVING told */
-	unsigned		 failing;	/* FAILING_OVERs that lack
-						 * their FAILED_OVER */
 	struct mono		 retry_at;
 	struct hold_waiter	 waiter;
 	struct loop_task	 pump;
@@ -256,8 +257,9 @@ client_is_permit(const struct req *r)
 static inline void
 client_account(struct client *c)
 {
-	if (c->cost > CLIENT_CHEAP || c->charged > 0 || c->waiter.waiting ||
-	    c->large != CLIENT_SMALL || conn_paused(c->conn))
+	if (c->cost > CLIENT_CHEAP || c->charged > 0 ||
+	    hold_waits(&c->waiter) || c->large != CLIENT_SMALL ||
+	    conn_paused(c->conn))
 		client_account_anew(c);
 }
 

@@ -511,7 +511,7 @@ client_try(struct client *c, struct req *r)
 	enum side to;
 
 	/* Nothing overtakes what was bounced, or came back. */
-	if (c->bounced > 0 || c->settle.queue != NULL ||
+	if (c->bounced > 0 || loop_queued(&c->settle) ||
 	    (c->link != NULL && pool_link_lost(c->link)))
 		return false;
 	if (r->kind != REQ_RUN)

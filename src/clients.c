@@ -8,19 +8,14 @@
 #include "log.h"
 #include "stats.h"
 
-struct clients_entry {
-	TAILQ_ENTRY(clients_entry)	 link;
-	struct client			*client;
-};
-
 struct clients {
 	struct client_env		 env;	/* first: see clients_of() */
 	struct clients_ops		 ops;
-	TAILQ_HEAD(, clients_entry)	 all;
+	struct client_places		 all;
 	enum gate_state			 was;	/* the gate */
 	struct event			*again;	/* a hold is told again */
 	struct event			*near;	/* goes on with the next */
-	struct clients_entry		*next;	/* to be made ready, or NULL */
+	struct client_place		*next;	/* to be made ready, or NULL */
 };
 
 /* They wait 10 s for what they were told of. */
@@ -37,27 +32,26 @@ clients_of(struct client_env *env)
 }
 
 static void
-clients_gone(struct client_env *env, void *owner)
+clients_gone(struct client_env *env, struct client *c)
 {
 	struct clients *cs = clients_of(env);
-	struct clients_entry *e = owner;
+	struct client_place *p = client_place(c);
 
-	cs->ops.moved(client_facts(e->client).conn, false, cs->ops.arg);
-	if (cs->next == e)
-		cs->next = TAILQ_NEXT(e, link);
-	TAILQ_REMOVE(&cs->all, e, link);
-	free(e);
+	cs->ops.moved(client_facts(c).conn, false, cs->ops.arg);
+	if (cs->next == p)
+		cs->next = TAILQ_NEXT(p, link);
+	TAILQ_REMOVE(&cs->all, p, link);
 	STATS_ADD(clients, -1);
 }
 
 static struct client *
 clients_find(struct clients *cs, uint64_t id)
 {
-	struct clients_entry *e;
+	struct client_place *p;
 
-	TAILQ_FOREACH(e, &cs->all, link)
-		if (client_facts(e->client).id == id)
-			return e->client;
+	TAILQ_FOREACH(p, &cs->all, link)
+		if (client_facts(client_at(p)).id == id)
+			return client_at(p);
 	return NULL;
 }
 
@@ -66,10 +60,10 @@ clients_find(struct clients *cs, uint64_t id)
 void
 clients_list(struct clients *cs, struct buf *out)
 {
-	struct clients_entry *e;
+	struct client_place *p;
 
-	TAILQ_FOREACH(e, &cs->all, link)
-		clients_line(e->client, loop_now(cs->env.loop), out);
+	TAILQ_FOREACH(p, &cs->all, link)
+		clients_line(client_at(p), loop_now(cs->env.loop), out);
 }
 
 /* CLIENT LIST, KILL or UNBLOCK, on its way from thread to thread. */
@@ -99,11 +93,11 @@ clients_visit_list(struct clients *cs, struct clients_round *r)
 {
 	struct clients_question *q = clients_question_of(r);
 	struct mono now = loop_now(cs->env.loop);
-	struct clients_entry *e;
+	struct client_place *p;
 
-	TAILQ_FOREACH(e, &cs->all, link)
-		if (clients_matches(&q->filter, e->client, now))
-			clients_line(e->client, now, &q->text);
+	TAILQ_FOREACH(p, &cs->all, link)
+		if (clients_matches(&q->filter, client_at(p), now))
+			clients_line(client_at(p), now, &q->text);
 }
 
 /* The one that asks goes last, with its answer. */
@@ -111,17 +105,17 @@ static void
 clients_visit_kill(struct clients *cs, struct clients_round *r)
 {
 	struct clients_question *q = clients_question_of(r);
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
-		if (!clients_matches(&q->filter, e->client,
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next) {
+		if (!clients_matches(&q->filter, client_at(p),
 		    loop_now(cs->env.loop)))
 			continue;
 		q->killed++;
-		if (client_facts(e->client).id == q->me)
+		if (client_facts(client_at(p)).id == q->me)
 			q->how = CLIENT_ENDS;
 		else
-			client_end(e->client, "killed by CLIENT KILL");
+			client_end(client_at(p), "killed by CLIENT KILL");
 	}
 }
 
@@ -138,16 +132,16 @@ clients_visit_unblock(struct clients *cs, struct clients_round *r)
 size_t
 clients_kill(struct clients *cs, uint64_t id, const char *addr)
 {
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 	size_t n = 0;
 
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
-		struct client_facts f = client_facts(e->client);
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next) {
+		struct client_facts f = client_facts(client_at(p));
 
 		if ((id != 0 && f.id != id) || (addr != NULL &&
 		    strcmp(addr, conn_peer(f.conn)->text) != 0))
 			continue;
-		client_end(e->client, "killed by an operator");
+		client_end(client_at(p), "killed by an operator");
 		n++;
 	}
 	return n;
@@ -357,10 +351,10 @@ clients_ask_search(struct client_env *env, struct client *c, uint64_t id)
 static void
 clients_tell(struct clients *cs, bool again)
 {
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
-		client_tell(e->client, again);
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next)
+		client_tell(client_at(p), again);
 }
 
 static void
@@ -399,15 +393,15 @@ clients_on_near(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval at_once = { 0, 0 };
 	struct clients *cs = arg;
-	struct clients_entry *e;
+	struct client_place *p;
 	size_t looks, made = 0;
 
 	(void)fd;
 	(void)what;
 	for (looks = 0; looks < CLIENTS_NEAR_LOOKS && made < CLIENTS_NEAR &&
-	    (e = cs->next) != NULL; looks++) {
-		cs->next = TAILQ_NEXT(e, link);
-		made += client_on_near(e->client);
+	    (p = cs->next) != NULL; looks++) {
+		cs->next = TAILQ_NEXT(p, link);
+		made += client_on_near(client_at(p));
 	}
 	if (cs->next != NULL)
 		event_add(cs->near, &at_once);
@@ -456,23 +450,22 @@ static const struct hold_ops clients_hold_ops = {
 void
 clients_add(struct clients *cs, const struct conn_caller *caller, uint64_t id)
 {
-	struct clients_entry *e = xcalloc(1, sizeof(*e));
+	struct client *c = client_new(&cs->env, caller, id);
 
-	TAILQ_INSERT_TAIL(&cs->all, e, link);
+	TAILQ_INSERT_TAIL(&cs->all, client_place(c), link);
 	STATS_ADD(clients, 1);
-	e->client = client_new(&cs->env, caller, id, e);
-	cs->ops.moved(client_facts(e->client).conn, true, cs->ops.arg);
+	cs->ops.moved(client_facts(c).conn, true, cs->ops.arg);
 }
 
 void
 clients_leaving(struct clients *cs, const struct conn_addr *vip, uint64_t seq)
 {
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 
 	cs->env.leaving = vip != NULL ? *vip : (struct conn_addr){ 0 };
 	cs->env.leaving_seq = vip != NULL ? seq : 0;
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
-		client_on_leaving(e->client);
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next)
+		client_on_leaving(client_at(p));
 }
 
 /*
@@ -482,18 +475,18 @@ clients_leaving(struct clients *cs, const struct conn_addr *vip, uint64_t seq)
 size_t
 clients_farewell(struct clients *cs, const struct conn_addr *vip)
 {
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
 	size_t n = 0;
 
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next) {
-		struct client_facts f = client_facts(e->client);
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next) {
+		struct client_facts f = client_facts(client_at(p));
 
 		if (!conn_is_at(f.conn, vip))
 			continue;
 		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
 		    sizeof(reset));
-		client_end(e->client, "the VIP has left");
+		client_end(client_at(p), "the VIP has left");
 		n++;
 	}
 	return n;
@@ -502,10 +495,10 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 void
 clients_finish(struct clients *cs)
 {
-	struct clients_entry *e, *next;
+	struct client_place *p, *next;
 
-	TAILQ_FOREACH_SAFE(e, &cs->all, link, next)
-		client_finish(e->client);
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next)
+		client_finish(client_at(p));
 }
 
 /* ---- configuration ---- */
@@ -581,10 +574,10 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 void
 clients_free(struct clients *cs)
 {
-	struct clients_entry *e;
+	struct client_place *p;
 
-	while ((e = TAILQ_FIRST(&cs->all)) != NULL)
-		client_end(e->client, "Holdover stops");
+	while ((p = TAILQ_FIRST(&cs->all)) != NULL)
+		client_end(client_at(p), "Holdover stops");
 	event_free(cs->again);
 	event_free(cs->near);
 	hold_free(cs->env.hold);

@@ -65,8 +65,9 @@ clients_line(const struct client *c, struct mono now, struct buf *out)
 	    conn_local(f.conn)->text, conn_fd(f.conn), clients_text(s->name),
 	    (long long)mono_ms(now, f.since) / 1000,
 	    (long long)mono_ms(now, f.active) / 1000, flags, s->db,
-	    s->subs.n[PUBSUB_CHANNEL], s->subs.n[PUBSUB_PATTERN],
-	    s->subs.n[PUBSUB_SHARD], session_queued(s));
+	    pubsub_count(&s->subs, PUBSUB_CHANNEL),
+	    pubsub_count(&s->subs, PUBSUB_PATTERN),
+	    pubsub_count(&s->subs, PUBSUB_SHARD), session_queued(s));
 	buf_addf(out, "qbuf=%zu qbuf-free=0 argv-mem=%zu multi-mem=%zu "
 	    "rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s "
 	    "user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s ",

@@ -24,12 +24,12 @@ struct conn {
 	const struct conn_ops	*ops;
 	void			*arg;
 	int			 fd;
-	enum conn_state		 state;
-	struct event		 in;
-	struct event		*out;		/* made when it is needed */
+	enum conn_state		 state : 8;
 	bool			 unread;	/* it ended while paused */
 	bool			 blocked;	/* out is added: the socket
 						 * takes no more */
+	struct event		 in;
+	struct event		*out;		/* made when it is needed */
 	struct loop_task	 flush;
 	struct buf		 output;	/* not yet encrypted */
 	uint64_t		 sent;

@@ -100,9 +100,8 @@ hold_add(struct hold *h, struct hold_waiter *w)
 {
 	static const struct timeval tick = { 0, HOLD_TICK_MS * 1000 };
 
-	if (w->waiting)
+	if (hold_waits(w))
 		return;
-	w->waiting = true;
 	TAILQ_INSERT_TAIL(&h->queue, w, link);
 	STATS_ADD(waiting, 1);
 	if (h->waiting++ == 0)
@@ -112,10 +111,10 @@ hold_add(struct hold *h, struct hold_waiter *w)
 void
 hold_remove(struct hold *h, struct hold_waiter *w)
 {
-	if (!w->waiting)
+	if (!hold_waits(w))
 		return;
-	w->waiting = false;
 	TAILQ_REMOVE(&h->queue, w, link);
+	w->link.tqe_prev = NULL;
 	h->waiting--;
 	STATS_ADD(waiting, -1);
 }

@@ -22,9 +22,9 @@ struct hold_memory {
 	_Atomic size_t	limit;
 };
 
+/* Zero it, but for arg. */
 struct hold_waiter {
 	TAILQ_ENTRY(hold_waiter)	 link;
-	bool				 waiting;
 	void				*arg;
 };
 
@@ -42,6 +42,12 @@ struct hold_ops {
 struct hold	*hold_new(struct loop *, const struct hold_ops *,
 		    struct hold_memory *);
 void		 hold_free(struct hold *);
+
+static inline bool
+hold_waits(const struct hold_waiter *w)
+{
+	return w->link.tqe_prev != NULL;
+}
 
 /* Both do nothing when it is (is not) waiting already. */
 void		 hold_add(struct hold *, struct hold_waiter *);

@@ -8,6 +8,12 @@
 
 #include "log.h"
 
+/* A queue: whoever comes goes in front of the end, and may leave without it. */
+struct loop_tasks {
+	LIST_HEAD(, loop_task)	 head;
+	struct loop_task	 end;
+};
+
 struct loop {
 	struct event_base	*base;
 	struct event		*end;	/* made active once a turn */
@@ -44,9 +50,8 @@ loop_run(struct loop_tasks *tasks)
 {
 	struct loop_task *t;
 
-	while ((t = TAILQ_FIRST(tasks)) != NULL) {
-		TAILQ_REMOVE(tasks, t, link);
-		t->queue = NULL;
+	while ((t = LIST_FIRST(&tasks->head)) != &tasks->end) {
+		loop_cancel(t);
 		t->fn(t->arg);
 	}
 }
@@ -61,7 +66,7 @@ loop_on_end(evutil_socket_t fd, short what, void *arg)
 	do {
 		loop_run(&l->tasks);
 		loop_run(&l->last);
-	} while (!TAILQ_EMPTY(&l->tasks));
+	} while (LIST_FIRST(&l->tasks.head) != &l->tasks.end);
 	l->turning = false;
 	l->heavy = 0;
 }
@@ -134,8 +139,8 @@ loop_new(struct event_base *base)
 
 	l->base = base;
 	l->buffer = xmalloc(LOOP_READ_SIZE);
-	TAILQ_INIT(&l->tasks);
-	TAILQ_INIT(&l->last);
+	LIST_INSERT_HEAD(&l->tasks.head, &l->tasks.end, link);
+	LIST_INSERT_HEAD(&l->last.head, &l->last.end, link);
 	l->end = event_new(base, -1, 0, loop_on_end, l);
 	l->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->bell == -1)
@@ -203,16 +208,15 @@ loop_task_init(struct loop_task *t, loop_fn *fn, void *arg)
 {
 	t->fn = fn;
 	t->arg = arg;
-	t->queue = NULL;
+	t->link.le_prev = NULL;
 }
 
 static void
 loop_queue(struct loop *l, struct loop_tasks *tasks, struct loop_task *t)
 {
-	if (t->queue != NULL)
+	if (loop_queued(t))
 		return;
-	t->queue = tasks;
-	TAILQ_INSERT_TAIL(tasks, t, link);
+	LIST_INSERT_BEFORE(&tasks->end, t, link);
 	loop_turn(l);
 }
 
@@ -231,8 +235,8 @@ loop_defer_last(struct loop *l, struct loop_task *t)
 void
 loop_cancel(struct loop_task *t)
 {
-	if (t->queue == NULL)
+	if (!loop_queued(t))
 		return;
-	TAILQ_REMOVE(t->queue, t, link);
-	t->queue = NULL;
+	LIST_REMOVE(t, link);
+	t->link.le_prev = NULL;
 }

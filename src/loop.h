@@ -24,12 +24,10 @@ struct loop;
 typedef void loop_fn(void *arg);
 
 /* Embedded in what wants to be called; fill it with loop_task_init(). */
-TAILQ_HEAD(loop_tasks, loop_task);
 struct loop_task {
-	TAILQ_ENTRY(loop_task)	 link;
+	LIST_ENTRY(loop_task)	 link;
 	loop_fn			*fn;
 	void			*arg;
-	struct loop_tasks	*queue;		/* where it waits, or NULL */
 };
 
 struct loop	*loop_new(struct event_base *);
@@ -82,5 +80,11 @@ void	loop_defer(struct loop *, struct loop_task *);
 /* The same, after everything else of the turn: the place to free. */
 void	loop_defer_last(struct loop *, struct loop_task *);
 void	loop_cancel(struct loop_task *);
+
+static inline bool
+loop_queued(const struct loop_task *t)
+{
+	return t->link.le_prev != NULL;
+}
 
 #endif

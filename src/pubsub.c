@@ -12,6 +12,11 @@ struct pubsub_name {
 	char	text[];
 };
 
+struct pubsub_names {
+	void	*tree[PUBSUB_KINDS];	/* of tsearch(3) */
+	size_t	 n[PUBSUB_KINDS];
+};
+
 static const struct pubsub_word {
 	const char		*word;
 	enum pubsub_event	 event;
@@ -99,14 +104,15 @@ pubsub_name_new(struct resp_arg a)
 void
 pubsub_add(struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
 {
-	struct pubsub_name *name = pubsub_name_new(a);
-	struct pubsub_name **found = tsearch(name, &s->names[kind],
-	    pubsub_compare);
+	struct pubsub_name *name = pubsub_name_new(a), **found;
 
+	if (s->names == NULL)
+		s->names = xcalloc(1, sizeof(*s->names));
+	found = tsearch(name, &s->names->tree[kind], pubsub_compare);
 	if (found == NULL)
 		fatalx("pubsub: out of memory");
 	if (*found == name)
-		s->n[kind]++;
+		s->names->n[kind]++;
 	else
 		free(name);
 }
@@ -114,16 +120,21 @@ pubsub_add(struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
 void
 pubsub_remove(struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
 {
-	struct pubsub_name *key = pubsub_name_new(a), **found, *name;
+	struct pubsub_name *key, **found, *name;
 
-	found = tfind(key, &s->names[kind], pubsub_compare);
+	if (s->names == NULL)
+		return;
+	key = pubsub_name_new(a);
+	found = tfind(key, &s->names->tree[kind], pubsub_compare);
 	if (found != NULL) {
 		name = *found;
-		tdelete(key, &s->names[kind], pubsub_compare);
+		tdelete(key, &s->names->tree[kind], pubsub_compare);
 		free(name);
-		s->n[kind]--;
+		s->names->n[kind]--;
 	}
 	free(key);
+	if (pubsub_empty(s))
+		pubsub_clear(s);
 }
 
 void
@@ -131,16 +142,24 @@ pubsub_clear(struct pubsub *s)
 {
 	size_t i;
 
-	for (i = 0; i < PUBSUB_KINDS; i++)
-		tdestroy(s->names[i], free);
-	memset(s, 0, sizeof(*s));
+	for (i = 0; i < PUBSUB_KINDS && s->names != NULL; i++)
+		tdestroy(s->names->tree[i], free);
+	free(s->names);
+	s->names = NULL;
 }
 
 bool
 pubsub_empty(const struct pubsub *s)
 {
-	return s->n[PUBSUB_CHANNEL] + s->n[PUBSUB_PATTERN] +
-	    s->n[PUBSUB_SHARD] == 0;
+	return pubsub_count(s, PUBSUB_CHANNEL) +
+	    pubsub_count(s, PUBSUB_PATTERN) +
+	    pubsub_count(s, PUBSUB_SHARD) == 0;
+}
+
+size_t
+pubsub_count(const struct pubsub *s, enum pubsub_kind kind)
+{
+	return s->names != NULL ? s->names->n[kind] : 0;
 }
 
 const char *
@@ -167,10 +186,10 @@ pubsub_walk(const void *node, VISIT when, void *arg)
 bool
 pubsub_command(const struct pubsub *s, enum pubsub_kind kind, struct buf *out)
 {
-	if (s->n[kind] == 0)
+	if (pubsub_count(s, kind) == 0)
 		return false;
-	resp_add_array(out, s->n[kind] + 1);
+	resp_add_array(out, pubsub_count(s, kind) + 1);
 	resp_add_str(out, pubsub_command_name(kind));
-	twalk_r(s->names[kind], pubsub_walk, out);
+	twalk_r(s->names->tree[kind], pubsub_walk, out);
 	return true;
 }

@@ -26,14 +26,14 @@ enum pubsub_event {
 enum pubsub_event	pubsub_parse(const char *p, size_t len,
 			    enum pubsub_kind *, struct resp_arg *name);
 
-/* The names of each kind. Zero it to begin. */
+/* The names of each kind; it takes memory while there are any. */
 struct pubsub {
-	void	*names[PUBSUB_KINDS];
-	size_t	 n[PUBSUB_KINDS];
+	struct pubsub_names	*names;		/* NULL to begin with */
 };
 
 void	pubsub_clear(struct pubsub *);
 bool	pubsub_empty(const struct pubsub *);
+size_t	pubsub_count(const struct pubsub *, enum pubsub_kind);
 void	pubsub_add(struct pubsub *, enum pubsub_kind, struct resp_arg);
 void	pubsub_remove(struct pubsub *, enum pubsub_kind, struct resp_arg);
 

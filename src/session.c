@@ -522,7 +522,8 @@ session_subscribe(const struct session *s, enum pubsub_kind kind,
 	if (!pubsub_command(&s->subs, kind, &b))
 		return;
 	r = req_new(cmd_lookup(name, strlen(name), NULL, 0), REQ_SESSION,
-	    (long long)s->subs.n[kind] + 1, buf_data(&b), buf_len(&b));
+	    (long long)pubsub_count(&s->subs, kind) + 1, buf_data(&b),
+	    buf_len(&b));
 	r->class = CMD_ANY;
 	r->fenced = true;
 	buf_free(&b);

@@ -30,22 +30,23 @@ struct session {
 	int			 db;
 	char			*user;		/* NULL: default, or none */
 	char			*password;	/* NULL: never authenticated */
-	bool			 db_first; /* selected before it was the user,
-					    * who may not be allowed to, as: */
-	char			*db_user;
+	char			*db_user;	/* see db_first */
 	char			*db_password;
 	char			*name;		/* CLIENT SETNAME, or NULL */
 	char			*lib_name;
 	char			*lib_ver;
-	enum session_told	 told;
-	bool			 in_tx;		/* MULTI was sent */
 	struct req_list		 tx;		/* MULTI and what it queued,
 						 * as answered so far */
-	bool			 watching;
-	enum session_exec	 exec;
 	struct pubsub		 subs;
 	struct req		*tracking; /* CLIENT TRACKING ON ..., or NULL */
 	struct req		*caching; /* CLIENT CACHING, for the next one */
+	enum session_told	 told;
+	enum session_exec	 exec;
+	bool			 db_first; /* selected before it was the user,
+					    * who may not be allowed to, as
+					    * db_user with db_password */
+	bool			 in_tx;		/* MULTI was sent */
+	bool			 watching;
 	bool			 heard_for; /* another's tracking is sent to it,
 					     * for as long as it lives */
 	bool			 monitors;

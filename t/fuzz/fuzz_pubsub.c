@@ -87,7 +87,7 @@ check_command(const struct pubsub *s, enum pubsub_kind kind)
 
 	for (i = 0; i < names; i++)
 		n += list[i].kind == kind;
-	must(s->n[kind] == n);
+	must(pubsub_count(s, kind) == n);
 	must(pubsub_command(s, kind, &b) == (n > 0));
 	if (n > 0) {
 		must(resp_request(&f, buf_data(&b), buf_len(&b)) ==

@@ -98,7 +98,8 @@ test_names(void)
 	ok(!pubsub_command(&s, PUBSUB_PATTERN, &b), "of that kind");
 	pubsub_remove(&s, PUBSUB_PATTERN, arg("a"));
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("c"));
-	is_int((long long)s.n[PUBSUB_CHANNEL], 3, "others cannot be removed");
+	is_int((long long)pubsub_count(&s, PUBSUB_CHANNEL), 3,
+	    "others cannot be removed");
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("a"));
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("b"));
 	ok(!pubsub_empty(&s), "one is left");
@@ -106,7 +107,7 @@ test_names(void)
 	ok(pubsub_empty(&s), "all are gone");
 	pubsub_add(&s, PUBSUB_SHARD, (struct resp_arg){ "a\0b", 3 });
 	pubsub_add(&s, PUBSUB_SHARD, (struct resp_arg){ "a\0c", 3 });
-	is_int((long long)s.n[PUBSUB_SHARD], 2, "names are bytes");
+	is_int((long long)pubsub_count(&s, PUBSUB_SHARD), 2, "names are bytes");
 	pubsub_clear(&s);
 	ok(pubsub_empty(&s), "all at once");
 	buf_free(&b);
