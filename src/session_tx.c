@@ -10,7 +10,8 @@ static bool
 session_tx_concerns(const struct req *r)
 {
 	return session_changes(r) || r->cmd->class == CMD_LOCAL ||
-	    r->cmd->special == CMD_TRACKING;
+	    r->cmd->special == CMD_TRACKING ||
+	    (r->cmd->flags & CMD_LISTENS) != 0;
 }
 
 bool
@@ -24,6 +25,18 @@ session_awaits_exec(const struct session *s)
 	return false;
 }
 
+/* SUBSCRIBE and its family are answered by what is a push elsewhere. */
+static void
+session_tx_listen(struct session *s, const char *p, size_t len)
+{
+	enum pubsub_kind kind;
+	struct resp_arg name;
+	enum pubsub_event e = pubsub_parse(p, len, &kind, &name);
+
+	if (e == PUBSUB_ADDED || e == PUBSUB_REMOVED)
+		session_on_subscribed(s, e, kind, name);
+}
+
 /* One answer of those in EXEC's; returns how long it is, 0 for none. */
 static size_t
 session_tx_one(struct session *s, uint64_t id, const struct req *r,
@@ -35,7 +48,9 @@ session_tx_one(struct session *s, uint64_t id, const struct req *r,
 
 	if (n <= 0 || !done)
 		return 0;
-	if (one.type != '-' && session_tx_concerns(r)) {
+	if (r->cmd->flags & CMD_LISTENS)
+		session_tx_listen(s, p, (size_t)n);
+	else if (one.type != '-' && session_tx_concerns(r)) {
 		session_learn(s, r);
 		if (session_answer(s, id, r, out))
 			return (size_t)n;
