@@ -118,7 +118,8 @@ sub command
 }
 
 # What stands in the way of knowing how many answers come is left out: a
-# silent client that listens, and subscriptions within a transaction.
+# silent client that listens, and within a transaction subscriptions, and
+# CLIENT REPLY, which Holdover refuses there.
 sub allowed
 {
 	my ($c, $ahead, @r) = @_;
@@ -128,7 +129,8 @@ sub allowed
 
 	return 0 if $leave_out{$r[0]};
 	return 0 if $r[0] =~ /SUBSCRIBE|PUBLISH/ && ($quiet || $multi);
-	return 0 if "@r" =~ /REPLY O|REPLY S/ && ($listen || $multi);
+	return 0 if "@r" =~ /REPLY/ && $multi;
+	return 0 if "@r" =~ /REPLY O|REPLY S/ && $listen;
 	return 0 if $r[0] =~ /MULTI/ && ($listen || $quiet);
 	return 0 if $r[0] eq 'RESET' && $quiet;
 	return 1;
