@@ -17,7 +17,7 @@ our $users = 'user bob on >secret ~* &* +@all -flushall';
 
 my $seed = $ENV{T_SEED} // 1;
 my $rounds = $ENV{T_ROUNDS} // 500;
-my $silence = $ENV{T_SILENCE};
+my $block = 0.01;	# how long a client may wait in Redis, s
 my (@clients, @connect, @last, $wrong, %leave_out);
 
 sub pick { $_[rand @_] }
@@ -75,12 +75,12 @@ my @session = (
 	sub { ('RESET') }, sub { ('CLIENT', 'SETNAME', pick('me', 'no no',
 	    '')) }, sub { ('CLIENT', 'NO-EVICT', pick('on', 'off', 'x')) },
 	sub { ('WATCH', key()) }, sub { ('UNWATCH') },
-	sub { ('BLPOP', 'l', 'none', 0.01) }, sub { ('BLPOP', 'l', 'x') },
-	sub { ('BLMOVE', 'l', 'l2', 'LEFT', 'LEFT', 0.01) },
+	sub { ('BLPOP', 'l', 'none', $block) }, sub { ('BLPOP', 'l', 'x') },
+	sub { ('BLMOVE', 'l', 'l2', 'LEFT', 'LEFT', $block) },
 	sub { ('XREAD', 'BLOCK', 5, 'STREAMS', 'nox', '$') },
 	sub { ('XREAD', 'STREAMS', 'nox', '0') },
 	sub { ('WAIT', 0, 0) },
-	$silence ? sub { ('CLIENT', 'REPLY', pick('ON', 'OFF', 'SKIP', 'NO')) } : (),
+	sub { ('CLIENT', 'REPLY', pick('ON', 'OFF', 'SKIP', 'NO')) },
 );
 my @listen = (
 	sub { ('SUBSCRIBE', map { pick('c1', 'c2', 'c3') } 0 .. rand 2) },
@@ -293,6 +293,7 @@ sub same_sessions
 	srand $seed;
 	@connect = ($direct, $through);
 	%leave_out = map { $_ => 1 } @{$opt{leave_out} // []};
+	$block = $opt{block} // $block;
 	$wrong = 0;
 	@clients = map { client($_) } 0 .. 4;
 	for (1 .. $rounds) {
