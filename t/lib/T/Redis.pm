@@ -19,7 +19,8 @@ sub new {
 	my $dir = tmpdir() . "/$name";
 	mkdir $dir or die "$dir: $!";
 	my $r = bless { name => $name, dir => $dir, port => $opt{port} //
-	    free_port(), password => $opt{password} }, $class;
+	    free_port(), password => $opt{password}, tls => $opt{tls} },
+	    $class;
 	$r->{tls_port} = free_port() if $opt{tls};
 	write_file("$dir/redis.conf", join "\n", 'bind 127.0.0.1',
 	    "port $r->{port}", "dir $dir", 'save ""',
@@ -49,6 +50,7 @@ sub start {
 }
 
 sub port { $_[0]{port} }
+sub tls_port { $_[0]{tls_port} }
 # The one that Holdover is told of.
 sub service { $_[0]{tls_port} // $_[0]{port} }
 sub child { $_[0]{child} }
