@@ -25,7 +25,7 @@ static const struct cmd cmd_unknown = { "unknown", -1, CMD_WRITE, CMD_PINS,
 	CMD_PLAIN, NULL };
 
 static uint16_t		cmd_slot[CMD_SLOTS];	/* row + 1; 0: free */
-static uint8_t		cmd_len[NELEM(cmd_rows)];
+static char		cmd_lower[256];		/* 0: in no name */
 
 /*
  * What was learned stays in memory for good: some thread may have found it.
@@ -42,7 +42,7 @@ static SLIST_HEAD(, cmd_learned) cmd_learned = SLIST_HEAD_INITIALIZER(x);
 static size_t			 cmd_learned_n;
 static _Atomic(const struct cmd *) cmd_learned_slot[CMD_LEARNED_SLOTS];
 
-/* A name in lower case, hashed (FNV-1a) as it grows. */
+/* A name in lower case, hashed (FNV-1a) as it grows; ends with a NUL. */
 struct cmd_name {
 	uint32_t	 hash;
 	size_t		 len;
@@ -59,6 +59,7 @@ static void
 cmd_name_put(struct cmd_name *n, char c)
 {
 	n->text[n->len++] = c;
+	n->text[n->len] = '\0';
 	n->hash = cmd_hash(n->hash, c);
 }
 
@@ -73,14 +74,12 @@ cmd_name_add(struct cmd_name *n, const char *p, size_t len)
 	if (len == 0 || len > sizeof(n->text) - 1 - n->len)
 		return false;
 	for (i = 0; i < len; i++) {
-		c = p[i];
-		if (c >= 'A' && c <= 'Z')
-			c |= 0x20;
-		else if (c == '|')
+		if ((c = cmd_lower[(unsigned char)p[i]]) == '\0')
 			return false;
 		to[i] = c;
 		hash = cmd_hash(hash, c);
 	}
+	to[len] = '\0';
 	n->len += len;
 	n->hash = hash;
 	return true;
@@ -106,9 +105,11 @@ cmd_fill(void)
 	size_t i;
 	uint32_t h;
 
+	for (i = 1; i < NELEM(cmd_lower); i++)
+		cmd_lower[i] = (char)(i >= 'A' && i <= 'Z' ? i | 0x20 : i);
+	cmd_lower['|'] = '\0';
 	for (i = 0; i < NELEM(cmd_rows); i++) {
 		n = cmd_name_of(cmd_rows[i].name);
-		cmd_len[i] = (uint8_t)n.len;
 		for (h = n.hash; cmd_slot[h % CMD_SLOTS] != 0; h++)
 			continue;
 		cmd_slot[h % CMD_SLOTS] = (uint16_t)(i + 1);
@@ -118,14 +119,13 @@ cmd_fill(void)
 static const struct cmd *
 cmd_search(const struct cmd_name *n)
 {
+	const struct cmd *c;
 	uint32_t h;
-	size_t row;
 
 	for (h = n->hash; cmd_slot[h % CMD_SLOTS] != 0; h++) {
-		row = cmd_slot[h % CMD_SLOTS] - 1u;
-		if (cmd_len[row] == n->len &&
-		    memcmp(cmd_rows[row].name, n->text, n->len) == 0)
-			return &cmd_rows[row];
+		c = &cmd_rows[cmd_slot[h % CMD_SLOTS] - 1];
+		if (strcmp(c->name, n->text) == 0)
+			return c;
 	}
 	return NULL;
 }
@@ -141,8 +141,7 @@ cmd_learned_at(const struct cmd_name *n)
 	for (;; h++) {
 		slot = &cmd_learned_slot[h % CMD_LEARNED_SLOTS];
 		c = atomic_load_explicit(slot, memory_order_acquire);
-		if (c == NULL || (strlen(c->name) == n->len &&
-		    memcmp(c->name, n->text, n->len) == 0))
+		if (c == NULL || strcmp(c->name, n->text) == 0)
 			return slot;
 	}
 }
