@@ -34,6 +34,7 @@ struct backend {
 	enum backend_ear		 ear;
 	struct req_list			 unanswered;
 	size_t				 keyed;	/* unanswered, not class ANY */
+	size_t				 load;	/* unanswered, bytes */
 	uint64_t			 queued; /* bytes ever given to conn */
 	struct resp_reply		 reply;
 	struct buf			 gathered; /* see backend_gathers() */
@@ -67,6 +68,7 @@ backend_pop(struct backend *b)
 	if (r == NULL)
 		return NULL;
 	TAILQ_REMOVE(&b->unanswered, r, of_backend);
+	b->load -= r->len;
 	if (r->class != CMD_ANY)
 		b->keyed--;
 	if (backend_counts(r))
@@ -92,6 +94,7 @@ backend_is_bounce(const struct backend *b, const struct resp_reply *head)
 static void
 backend_count(struct backend *b, const struct req *r)
 {
+	b->load += r->len;
 	if (r->class != CMD_ANY)
 		b->keyed++;
 	if (backend_counts(r))
@@ -414,6 +417,12 @@ backend_awaited(const struct backend *b)
 
 	/* Each takes more bytes than it has replies. */
 	return r == NULL ? 0 : r->sent_from + r->answered + 1;
+}
+
+size_t
+backend_load(const struct backend *b)
+{
+	return b->load;
 }
 
 bool

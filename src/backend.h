@@ -63,6 +63,7 @@ enum side	 backend_side(const struct backend *);
 bool		 backend_between(const struct backend *); /* two replies */
 bool		 backend_idle(const struct backend *);	/* nothing unanswered */
 size_t		 backend_unanswered(const struct backend *);	/* requests */
+size_t		 backend_load(const struct backend *);	/* their bytes */
 
 /*
  * What it waits for: another number after each reply that has come whole, 0

@@ -18,6 +18,12 @@
 #define POOL_SHARED_OF_USER	4
 #define POOL_SPARE_MAX		256
 
+/*
+ * Redis takes 16 KiB from a connection, answers, and takes the next. While it
+ * has so much of one to do, it gets others by which it can take more at once.
+ */
+#define POOL_LOAD		(64 * 1024)
+
 /* Those that may be closed later are, so many at once, this often. */
 #define POOL_DROPS		8
 #define POOL_DROP_US		2000
@@ -65,12 +71,13 @@ struct pool_user {
 	size_t			 refs;	/* clients and links */
 	enum pool_id		 id_by;
 	struct pool_link	*shared[2];	/* in use now, or NULL */
+	LIST_HEAD(, pool_link)	 sharing[2];	/* SHARED and BUSY, by side */
 	LIST_HEAD(, pool_link)	 spare[2];	/* by side */
 };
 
 struct pool_link {
 	TAILQ_ENTRY(pool_link)	 of_pool;
-	LIST_ENTRY(pool_link)	 of_spare;	/* or of dropped */
+	LIST_ENTRY(pool_link)	 of_user;	/* by role; or of dropped */
 	LIST_ENTRY(pool_link)	 of_scripts;
 	struct pool_user	*user;
 	struct backend		*backend;
@@ -141,6 +148,8 @@ pool_user_find(struct pool *p, enum pool_kind kind, const struct session *s)
 	u->pool = p;
 	u->kind = kind;
 	u->refs = 1;
+	LIST_INIT(&u->sharing[SIDE_A]);
+	LIST_INIT(&u->sharing[SIDE_B]);
 	LIST_INIT(&u->spare[SIDE_A]);
 	LIST_INIT(&u->spare[SIDE_B]);
 	session_init(&u->key);
@@ -198,16 +207,21 @@ pool_count(struct pool_link *l, int n)
 static void
 pool_set_role(struct pool_link *l, enum pool_role role)
 {
-	if (l->role == POOL_SHARED && l->user->shared[l->side] == l)
-		l->user->shared[l->side] = NULL;
-	if (l->role == POOL_SPARE)
-		LIST_REMOVE(l, of_spare);
+	struct pool_user *u = l->user;
+
+	if (l->role == POOL_SHARED && u->shared[l->side] == l)
+		u->shared[l->side] = NULL;
+	if (l->role == POOL_SHARED || l->role == POOL_BUSY ||
+	    l->role == POOL_SPARE)
+		LIST_REMOVE(l, of_user);
 	pool_count(l, -1);
 	l->role = role;
 	l->idle = 0;
 	pool_count(l, 1);
-	if (role == POOL_SPARE)
-		LIST_INSERT_HEAD(&l->user->spare[l->side], l, of_spare);
+	if (role == POOL_SHARED || role == POOL_BUSY)
+		LIST_INSERT_HEAD(&u->sharing[l->side], l, of_user);
+	else if (role == POOL_SPARE)
+		LIST_INSERT_HEAD(&u->spare[l->side], l, of_user);
 }
 
 static void
@@ -315,7 +329,7 @@ pool_on_close(evutil_socket_t fd, short what, void *arg)
 	for (n = 0; n < POOL_DROPS &&
 	    gate_order(p->gate)->state == GATE_OPEN &&
 	    (l = LIST_FIRST(&p->dropped)) != NULL; n++) {
-		LIST_REMOVE(l, of_spare);
+		LIST_REMOVE(l, of_user);
 		pool_bury_cb(l);
 	}
 	pool_close_later(p);
@@ -328,7 +342,7 @@ pool_drop_later(struct pool_link *l)
 
 	pool_take_back(l);
 	pool_silence(l);
-	LIST_INSERT_HEAD(&p->dropped, l, of_spare);
+	LIST_INSERT_HEAD(&p->dropped, l, of_user);
 	pool_close_later(p);
 }
 
@@ -573,24 +587,30 @@ pool_evict(struct pool *p)
 	return true;
 }
 
-/* There is none, or it cannot be read at the moment. */
+static bool
+pool_takes_more(const struct pool_link *l)
+{
+	return !backend_stuck(l->backend) &&
+	    backend_load(l->backend) < POOL_LOAD;
+}
+
+/* There is none, or it has enough to do, or cannot be read at the moment. */
 static struct pool_link *
 pool_shared_other(struct pool_user *u, enum side side)
 {
 	struct pool_link *l, *found = NULL, *stuck = NULL;
 	size_t n = 0;
 
-	TAILQ_FOREACH(l, &u->pool->links, of_pool) {
-		if (l->user != u || l->side != side ||
-		    (l->role != POOL_SHARED && l->role != POOL_BUSY))
-			continue;
+	LIST_FOREACH(l, &u->sharing[side], of_user) {
 		n++;
 		if (l->role == POOL_BUSY || backend_stuck(l->backend))
 			stuck = l;
-		else
+		else if (found == NULL || backend_load(l->backend) <
+		    backend_load(found->backend))
 			found = l;
 	}
-	if (found == NULL && n < POOL_SHARED_OF_USER && pool_evict(u->pool))
+	if ((found == NULL || !pool_takes_more(found)) &&
+	    n < POOL_SHARED_OF_USER && pool_evict(u->pool))
 		found = pool_link_get(u, side, POOL_SHARED);
 	u->shared[side] = found;
 	return found != NULL ? found : stuck;
@@ -601,7 +621,7 @@ pool_shared(struct pool_user *u, enum side side)
 {
 	struct pool_link *l = u->shared[side];
 
-	if (l == NULL || backend_stuck(l->backend))
+	if (l == NULL || !pool_takes_more(l))
 		l = pool_shared_other(u, side);
 	if (l != NULL)
 		l->idle = 0;

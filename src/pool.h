@@ -13,7 +13,7 @@
  * user stands for, and that is set before the first request leaves. What
  * changes a session (AUTH, HELLO, SELECT) is asked on links that carry
  * nothing else. A link is busy with one thing at a time: while the first
- * shared one cannot be read, a second is made.
+ * shared one cannot be read, or has much to do, a second is made.
  *
  * Scripts have links of their own. One that runs for long keeps Redis from
  * reading its connection, while what comes by another is refused (BUSY) or,
