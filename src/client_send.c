@@ -186,8 +186,8 @@ client_attach(struct client *c, enum side side, enum client_need need)
 			return true;
 	}
 	/* The answer decides who it is for what follows. */
-	if (c->link != NULL && need == CLIENT_SHARES &&
-	    pool_link_checks(c->link))
+	if (c->link != NULL && (need == CLIENT_AUTHS ||
+	    (need == CLIENT_SHARES && pool_link_checks(c->link))))
 		return false;
 	l = client_find_link(c, side, need);
 	if (c->link != NULL)
@@ -451,6 +451,14 @@ client_forward_alone(struct client *c, struct req *r, bool *done)
 	return true;
 }
 
+/* Does it bring a password? See pool_shared_idle(). */
+static bool
+client_logs_in(const struct req *r)
+{
+	return r->cmd->special == CMD_AUTH || (r->cmd->special == CMD_HELLO &&
+	    session_hello_auths(r));
+}
+
 /* Sends one to the Redis it must go to; false when it has to wait. */
 static bool
 client_forward(struct client *c, struct req *r, enum gate_verdict v,
@@ -469,7 +477,8 @@ client_forward(struct client *c, struct req *r, enum gate_verdict v,
 		return false;
 	}
 	/* It goes on when more was read, or when answers are in. */
-	if (conn_pending(c->conn) > CLIENT_UNREAD ||
+	if (conn_pending(c->conn) > CLIENT_UNREAD || (r->kind == REQ_ONE &&
+	    client_logs_in(r) && TAILQ_FIRST(&c->reqs) != r) ||
 	    !client_attach(c, to, client_need(c, r)))
 		return false;
 	if (r == c->blocked && !client_again_turn(c)) {

@@ -16,6 +16,7 @@
  */
 #define POOL_SHARED_MAX		256
 #define POOL_SHARED_OF_USER	4
+#define POOL_AUTH_MAX		64	/* that ask for a password */
 #define POOL_SPARE_MAX		256
 
 /*
@@ -658,11 +659,34 @@ pool_look_soon(struct pool *p)
 	p->looks = true;
 }
 
+/*
+ * Redis 7.2 to 8.0 say nothing to a wrong password while another answer has
+ * yet to leave (acl.c, addAuthErrReply()): what is asked next would be taken
+ * for its answer. So one AUTH does not follow another before that is answered.
+ */
+static struct pool_link *
+pool_shared_idle(struct pool_user *u, enum side side)
+{
+	struct pool_link *l;
+	size_t n = 0;
+
+	TAILQ_FOREACH(l, &u->pool->links, of_pool) {
+		if (l->user != u || l->side != side || l->role != POOL_SHARED)
+			continue;
+		if (backend_idle(l->backend))
+			return l;
+		n++;
+	}
+	return n < POOL_AUTH_MAX && pool_evict(u->pool) ?
+	    pool_link_get(u, side, POOL_SHARED) : NULL;
+}
+
 struct pool_link *
 pool_shared_for(struct pool_user *u, enum side side, enum pool_kind kind)
 {
 	struct pool_user *other = pool_user_for(u, kind);
-	struct pool_link *l = pool_shared(other, side);
+	struct pool_link *l = kind == POOL_AUTH ?
+	    pool_shared_idle(other, side) : pool_shared(other, side);
 
 	pool_user_put(other);
 	if (kind == POOL_SCRIPTS)

@@ -7,6 +7,9 @@
 
 #include "stats.h"
 
+/* Who says more at HELLO is taken for one with a password. */
+#define SESSION_HELLO_ARGS	16
+
 void
 session_init(struct session *s)
 {
@@ -386,7 +389,7 @@ session_hello_auths(const struct req *r)
 	long long i;
 
 	for (i = 2; i < r->argc; i++)
-		if (session_arg_is(r, i, "AUTH"))
+		if (i > SESSION_HELLO_ARGS || session_arg_is(r, i, "AUTH"))
 			return true;
 	return false;
 }
@@ -502,8 +505,14 @@ session_greet(const struct session *s, session_req_fn *fn, void *arg)
 {
 	bool first = s->db != 0 && s->db_first;
 
+	/*
+	 * A wrong password may get no answer behind others (see
+	 * pool_shared_idle()), so it is tried before them, too.
+	 */
 	if (first) {
-		session_auth(s->db_user, s->db_password, 2, fn, arg);
+		session_auth(s->user, s->password, 2, fn, arg);
+		session_auth(s->db_user != NULL ? s->db_user : "default",
+		    s->db_password != NULL ? s->db_password : "", 2, fn, arg);
 		session_select(s, fn, arg);
 	}
 	session_auth(s->user, s->password, s->proto, fn, arg);

@@ -96,6 +96,18 @@ for my $way (sort keys %ways) {
 	$_->command('FLUSHALL') for $redis, $twin;
 }
 
+# One whose password is changed meanwhile has to go, and does not hang.
+for my $proto (2, 3) {
+	my $c = $proxy->connect;
+	$c->command('SELECT', 3);
+	$c->command('HELLO', $proto, 'AUTH', 'plain', 'word');
+	$twin->command(qw(ACL SETUSER plain resetpass >other));
+	kill_links();
+	is(eval { $c->command('GET', 'k') } // $@, "connection closed\n",
+	    "a password that is right no more, RESP$proto");
+	$twin->command(qw(ACL SETUSER plain resetpass >word));
+}
+
 # WAIT is about the writes before it, though its link carried none of them.
 my $replica = T::Redis->new(conf => 'replicaof 127.0.0.1 ' . $twin->port);
 wait_for('the replica', sub { $replica->info->{master_link_status} eq 'up' });
