@@ -235,6 +235,52 @@ session_on_reset(struct session *s)
 	s->monitors = false;
 }
 
+/* Copies arguments; returns how many. */
+static long long
+session_add_args(struct buf *b, const struct req *r, long long i, long long n)
+{
+	struct resp_arg a;
+	long long end = i + n;
+
+	for (; i < end; i++) {
+		a = resp_request_arg(r->bytes, r->len, i);
+		resp_add_bulk(b, a.p, a.len);
+	}
+	return n;
+}
+
+/* The request, with the prefixes of an earlier one: they go on. */
+static struct req *
+session_with_prefixes(const struct req *r, const struct req *old)
+{
+	struct buf args = BUF_INIT, all = BUF_INIT;
+	struct req *both;
+	long long i, n = session_add_args(&args, r, 0, r->argc);
+
+	for (i = 3; i + 1 < old->argc; i++)
+		if (session_arg_is(old, i, "PREFIX")) {
+			n += session_add_args(&args, old, i, 2);
+			i++;
+		}
+	resp_add_array(&all, (size_t)n);
+	buf_add(&all, buf_data(&args), buf_len(&args));
+	both = req_new(r->cmd, REQ_SESSION, n, buf_data(&all), buf_len(&all));
+	buf_free(&args);
+	buf_free(&all);
+	return both;
+}
+
+static bool
+session_names_prefix(const struct req *r)
+{
+	long long i;
+
+	for (i = 3; i + 1 < r->argc; i++)
+		if (session_arg_is(r, i, "PREFIX"))
+			return true;
+	return false;
+}
+
 /* What REDIRECT names has another connection elsewhere. */
 static void
 session_on_tracking(struct session *s, const struct req *r)
@@ -244,7 +290,9 @@ session_on_tracking(struct session *s, const struct req *r)
 
 	if (r->meant != NULL)
 		r = r->meant;
-	session_set_req(&s->tracking, on ? req_again(r) : NULL);
+	session_set_req(&s->tracking, !on ? NULL :
+	    s->tracking != NULL && session_names_prefix(r) ?
+	    session_with_prefixes(r, s->tracking) : req_again(r));
 	s->sticky = false;
 	for (i = 3; i < r->argc && on; i++)
 		s->sticky |= session_arg_is(r, i, "REDIRECT");

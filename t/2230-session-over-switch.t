@@ -18,6 +18,8 @@ sub resp3 { my $c = $proxy->connect; $c->command('HELLO', 3); $c }
 my ($t, $optin, $bcast) = map { resp3() } 1 .. 3;
 is($t->command('CLIENT', 'TRACKING', 'ON'), 'OK', 'tracking');
 is($optin->command('CLIENT', 'TRACKING', 'ON', 'OPTIN'), 'OK', 'OPTIN');
+is($bcast->command('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', 'early:'),
+    'OK', 'BCAST');
 is($bcast->command('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', 'b:'),
     'OK', 'BCAST');
 $t->command('GET', 'k');
@@ -35,6 +37,9 @@ for my $round (1, 2) {
 	is_deeply($t->reply, ['invalidate', ["k$round"]], 'it hears');
 	is_deeply($optin->reply, ['invalidate', ["o$round"]], 'OPTIN');
 	is_deeply($bcast->reply, ['invalidate', ["b:$round"]], 'BCAST');
+	$writer->command('SET', "early:$round", 1);
+	is_deeply($bcast->reply, ['invalidate', ["early:$round"]],
+	    'a prefix of before');
 	is($_->command('PING'), 'PONG', 'and nothing else')
 	    for $t, $optin, $bcast;
 }
