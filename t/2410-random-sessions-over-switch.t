@@ -31,7 +31,7 @@ sub answered
 }
 
 same_sessions(sub { $redis->connect }, sub { $pair->proxy('a')->connect },
-    leave_out => ['WATCH', 'WAIT', 'EVALSHA'], block => 1,
+    leave_out => ['WATCH', 'WAIT'], block => 1,
     before => \&order, after => \&answered);
 cmp_ok($done, '>', 0, "$done switchovers of $all");
 done_testing;
