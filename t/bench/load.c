@@ -2,11 +2,14 @@
  * A load generator: many clients on one epoll, one kind of request, and
  * what came back.
  *
- *	load PORT get|set|connect|idle CLIENTS PIPELINE BYTES SECONDS [RATE]
+ *	load PORT get|set|connect|idle|storm CLIENTS PIPELINE BYTES SECONDS
+ *	    [RATE]
  *
  * get and set keep PIPELINE requests of BYTES values under way per client.
  * connect makes a connection for each GET. idle asks once per client, one
- * after the other, and stays connected until its standard input ends. With a
+ * after the other, and stays connected until its standard input ends. storm
+ * has as many idle clients, and RATE others a second that connect, ask once and
+ * go; each counts from when it was to connect. With a
  * RATE (requests a second, all clients together) each client asks when it is
  * its time, and the latency counts from then, so that a stall is not hidden.
  * Prints one line:
@@ -29,6 +32,10 @@
 #define LOAD_EVENTS	1024
 #define LOAD_SAMPLES	4000000
 
+/* Of a storm: connections under way at once, and from one source address. */
+#define LOAD_SLOTS	16384
+#define LOAD_FROM_ONE	16384
+
 struct load_client {
 	int		 fd;
 	size_t		 written;	/* of the batch under way */
@@ -42,7 +49,7 @@ static char			*load_batch;	/* what one client sends */
 static size_t			 load_len;
 static size_t			 load_reply;	/* bytes of its replies */
 static unsigned long		 load_pipeline;
-static enum { LOAD_STAY, LOAD_CONNECT, LOAD_IDLE } load_mode;
+static enum { LOAD_STAY, LOAD_CONNECT, LOAD_IDLE, LOAD_STORM } load_mode;
 static int			 load_epoll;
 static struct load_client	*load_end;	/* of all clients */
 static uint64_t			 load_done;
@@ -100,13 +107,32 @@ load_watch(struct load_client *c, int op, uint32_t events)
 		load_die("epoll_ctl");
 }
 
+/* So many come from 127.0.0.1 that its ports, in TIME_WAIT, run out. */
+static void
+load_bind(int fd)
+{
+	static unsigned long n;
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	int one = 1;
+
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 0x100 +
+	    n++ / LOAD_FROM_ONE % 0x10000);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == -1)
+		load_die("bind");
+}
+
 static void
 load_open(struct load_client *c)
 {
 	int one = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (c->fd == -1 || connect(c->fd, (struct sockaddr *)&load_to,
+	if (c->fd == -1)
+		load_die("socket");
+	if (load_mode == LOAD_STORM)
+		load_bind(c->fd);
+	if (connect(c->fd, (struct sockaddr *)&load_to,
 	    sizeof(load_to)) == -1)
 		load_die("connect");
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -209,6 +235,84 @@ load_compare(const void *a, const void *b)
 }
 
 static void
+load_print(double seconds)
+{
+	if (load_samples > 0)
+		qsort(load_sample, load_samples, sizeof(*load_sample),
+		    load_compare);
+	printf("%llu %.6f %u %u\n", (unsigned long long)load_done, seconds,
+	    load_samples > 0 ? load_sample[load_samples / 2] : 0,
+	    load_samples > 0 ? load_sample[load_samples * 99 / 100] : 0);
+	fflush(stdout);
+}
+
+/* Reads an answer; one of the storm goes with it, and its slot is free. */
+static void
+load_storm_read(struct load_client *c, const struct load_client *idle_end,
+    char *buf)
+{
+	ssize_t n = read(c->fd, buf, LOAD_BUFFER);
+
+	if (n <= 0 || (c->got == 0 && buf[0] == '-')) {
+		fprintf(stderr, "load: storm: %.*s\n", n > 0 ? (int)n : 6,
+		    n > 0 ? buf : "closed");
+		exit(1);
+	}
+	c->got += (size_t)n;
+	if (c->got < load_reply)
+		return;
+	c->got = c->written = 0;
+	c->busy = 0;
+	if (c < idle_end)
+		return;
+	load_sample[load_samples++] = (uint32_t)((load_now() - c->due) / 1000);
+	load_done++;
+	close(c->fd);
+}
+
+/* The first n are there to stay; the others come when they are due. */
+static void
+load_storm(struct load_client *c, unsigned long n, double seconds,
+    double rate)
+{
+	static struct epoll_event events[LOAD_EVENTS];
+	uint64_t opened = 0, all = (uint64_t)(seconds * rate);
+	struct load_client *slot = c + n, *next;
+	char *buf = malloc(LOAD_BUFFER);
+	int64_t begin, due;
+	unsigned long i;
+	int k, got;
+
+	for (i = 0; i < n; i++) {
+		load_open(&c[i]);
+		load_send(&c[i]);
+		while (c[i].busy)
+			load_storm_read(&c[i], slot, buf);
+	}
+	begin = load_now();
+	while (load_done < all) {
+		due = begin + (int64_t)((double)opened * 1e9 / rate);
+		if (opened < all && load_now() >= due) {
+			next = &slot[opened++ % LOAD_SLOTS];
+			if (next->busy) {
+				errno = ETIMEDOUT;
+				load_die("storm");
+			}
+			next->due = due;
+			load_open(next);
+			load_send(next);
+			continue;
+		}
+		got = epoll_wait(load_epoll, events, LOAD_EVENTS,
+		    opened < all && due - load_now() < 1000000 ? 0 : 1);
+		for (k = 0; k < got; k++)
+			load_storm_read(events[k].data.ptr, slot, buf);
+	}
+	load_print((double)(load_now() - begin) / 1e9);
+	free(buf);
+}
+
+static void
 load_run(struct load_client *c, unsigned long n, double seconds, int64_t gap)
 {
 	static struct epoll_event events[LOAD_EVENTS];
@@ -239,13 +343,7 @@ load_run(struct load_client *c, unsigned long n, double seconds, int64_t gap)
 		}
 		now = load_now();
 	}
-	if (load_samples > 0)
-		qsort(load_sample, load_samples, sizeof(*load_sample),
-		    load_compare);
-	printf("%llu %.6f %u %u\n", (unsigned long long)load_done,
-	    (double)(now - begin) / 1e9,
-	    load_samples > 0 ? load_sample[load_samples / 2] : 0,
-	    load_samples > 0 ? load_sample[load_samples * 99 / 100] : 0);
+	load_print((double)(now - begin) / 1e9);
 	free(buf);
 }
 
@@ -257,8 +355,8 @@ main(int argc, char **argv)
 	double rate = argc > 7 ? atof(argv[7]) : 0;
 
 	if (argc < 7) {
-		fprintf(stderr, "usage: load PORT get|set|connect CLIENTS "
-		    "PIPELINE BYTES SECONDS [RATE]\n");
+		fprintf(stderr, "usage: load PORT get|set|connect|idle|storm "
+		    "CLIENTS PIPELINE BYTES SECONDS [RATE]\n");
 		return 2;
 	}
 	load_to.sin_family = AF_INET;
@@ -267,20 +365,21 @@ main(int argc, char **argv)
 	n = strtoul(argv[3], NULL, 10);
 	load_pipeline = strtoul(argv[4], NULL, 10);
 	load_mode = strcmp(argv[2], "connect") == 0 ? LOAD_CONNECT :
-	    strcmp(argv[2], "idle") == 0 ? LOAD_IDLE : LOAD_STAY;
+	    strcmp(argv[2], "idle") == 0 ? LOAD_IDLE :
+	    strcmp(argv[2], "storm") == 0 ? LOAD_STORM : LOAD_STAY;
 	/* Wake up when asked to, not up to 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	load_prepare(argv[2], load_pipeline, strtoul(argv[5], NULL, 10));
 	load_epoll = epoll_create1(0);
 	load_sample = malloc(LOAD_SAMPLES * sizeof(*load_sample));
-	c = calloc(n, sizeof(*c));
-	load_run(c, n, atof(argv[6]), rate > 0 ?
-	    (int64_t)(1e9 * (double)n / rate) : 0);
-	if (load_mode == LOAD_IDLE) {
-		fflush(stdout);
-		while (getchar() != EOF)
-			continue;
-	}
+	c = calloc(n + LOAD_SLOTS, sizeof(*c));
+	if (load_mode == LOAD_STORM)
+		load_storm(c, n, atof(argv[6]), rate);
+	else
+		load_run(c, n, atof(argv[6]), rate > 0 ?
+		    (int64_t)(1e9 * (double)n / rate) : 0);
+	while (load_mode == LOAD_IDLE && getchar() != EOF)
+		continue;
 	free(load_sample);
 	free(load_batch);
 	free(c);
