@@ -1,8 +1,11 @@
 #include "listener.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +20,12 @@
 /* Out of descriptors: accept again after this long. */
 #define LISTENER_PAUSE_MS	100
 
+/*
+ * Descriptors that clients do not get, or a quarter where there are few: what
+ * is accepted without a connection to Redis would wait in vain.
+ */
+#define LISTENER_SPARE		64
+
 struct listener {
 	int		 fd;
 	struct conn_addr addr;
@@ -27,6 +36,20 @@ struct listener {
 	void		*arg;
 };
 
+/* The first descriptor that is not for clients. */
+static int
+listener_most(void)
+{
+	struct rlimit l;
+	rlim_t spare;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == -1 || l.rlim_cur > INT_MAX)
+		return INT_MAX;
+	spare = l.rlim_cur / 4;
+	return (int)(l.rlim_cur - (spare < LISTENER_SPARE ? spare :
+	    LISTENER_SPARE));
+}
+
 static void
 listener_pause(struct listener *l)
 {
@@ -34,8 +57,8 @@ listener_pause(struct listener *l)
 	static struct log_limit limit;
 
 	if (log_may(&limit))
-		log_warn("listener: accept failed (raise LimitNOFILE if it is "
-		    "for want of descriptors), next try in %d ms",
+		log_warnx("listener: no more clients can be accepted for want "
+		    "of descriptors (raise LimitNOFILE), next try in %d ms",
 		    LISTENER_PAUSE_MS);
 	event_del(l->in);
 	evtimer_add(l->again, &pause);
@@ -45,15 +68,21 @@ static void
 listener_on_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
+	int lowest = fcntl(l->fd, F_DUPFD_CLOEXEC, 0);
 
 	(void)fd;
 	(void)what;
-	event_add(l->in, NULL);
+	if (lowest != -1)
+		close(lowest);
+	if (lowest == -1 || lowest >= listener_most())
+		listener_pause(l);
+	else
+		event_add(l->in, NULL);
 }
 
 /* False: nobody else is there, or cannot be taken now. */
 static bool
-listener_accept_one(struct listener *l)
+listener_accept_one(struct listener *l, int most)
 {
 	struct conn_caller caller = { .how = l->how };
 	socklen_t len = sizeof(caller.from);
@@ -62,22 +91,23 @@ listener_accept_one(struct listener *l)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (caller.fd != -1)
 		l->fn(&caller, l->arg);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-	    errno == ENOMEM)
-		listener_pause(l);
-	else	/* else one has left already, which says nothing of others */
+	else if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS &&
+	    errno != ENOMEM)
+		/* Or one has left already, which says nothing of others. */
 		return errno != EAGAIN && errno != EINVAL;
-	return caller.fd != -1;
+	if (caller.fd == -1 || caller.fd >= most)
+		listener_pause(l);
+	return caller.fd != -1 && caller.fd < most;
 }
 
 static void
 listener_on_in(evutil_socket_t fd, short what, void *arg)
 {
-	int i;
+	int i, most = listener_most();
 
 	(void)fd;
 	(void)what;
-	for (i = 0; i < LISTENER_A_TURN && listener_accept_one(arg); i++)
+	for (i = 0; i < LISTENER_A_TURN && listener_accept_one(arg, most); i++)
 		continue;
 }
 
@@ -86,7 +116,8 @@ listener_accept(struct listener *l)
 {
 	int i;
 
-	for (i = 0; i < LISTENER_BACKLOG && listener_accept_one(l); i++)
+	for (i = 0; i < LISTENER_BACKLOG && listener_accept_one(l, INT_MAX);
+	    i++)
 		continue;
 }
 
