@@ -196,6 +196,7 @@ req_split_done(struct req *r)
 	done->owner = r->owner;
 	done->state = REQ_DONE;
 	done->held = r->held;
+	done->silent = r->silent;
 	done->since = r->since;
 	done->script = r->script;
 	done->reply = r->reply;
