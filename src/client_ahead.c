@@ -31,8 +31,9 @@ struct client_ahead {
 bool
 client_ahead_moves(const struct client *c)
 {
-	return c->ahead != NULL && (c->ahead->state == AHEAD_MAKING ||
-	    c->ahead->state == AHEAD_CUTTING);
+	return c->ahead != NULL && (c->ahead->state == AHEAD_CUTTING ||
+	    (c->ahead->state == AHEAD_MAKING &&
+	    gate_order(c->env->gate)->near));
 }
 
 bool

@@ -203,12 +203,13 @@ void	client_listen_lost(struct client *);
 void	client_listen_flush(struct client *);
 void	client_listen_again(struct client *);	/* it hears at its link */
 void	client_listen_check(struct client *);
+void	client_ping(struct pool_link *);
 bool	client_listen_ready(struct client *);
 
 /* client_ahead.c */
 bool	client_ahead_make(struct client *);	/* if a hold is near */
 void	client_ahead_drop(struct client *);
-/* Is it making, or about to be heard? */
+/* Does the gate wait for it: before a hold, or at the flip? */
 bool	client_ahead_moves(const struct client *);
 /* Is what was made no more what it is, once that request has run? */
 bool	client_ahead_ages(const struct req *);

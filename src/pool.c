@@ -881,7 +881,7 @@ pool_link_on_gate(struct pool_link *l, const struct gate_order *o)
 		pool_lose(l);
 	else {
 		backend_on_gate(l->backend);
-		if (l->role == POOL_OWN)
+		if (l->owner != NULL)
 			l->user->pool->ops->on_gate(l->owner);
 		if (left && listens && l->role == POOL_OWN)
 			l->user->pool->ops->on_moved(l->owner);

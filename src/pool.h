@@ -75,7 +75,7 @@ struct pool_ops {
 	void	(*on_slow)(void *owner);
 	/* All that was sent on its own link has left, after a while. */
 	void	(*on_room)(void *owner);
-	/* The gate has changed, and its own link goes on. */
+	/* The gate has changed, and a link of its own, or ahead, goes on. */
 	void	(*on_gate)(void *owner);
 	/* All that made its link there this owner's has been answered. */
 	void	(*on_ready)(void *owner, enum side);
