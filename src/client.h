@@ -49,10 +49,14 @@ struct client_env {
 	enum client_answer (*answer)(struct client_env *, struct client *,
 		    const struct req *, struct buf *out);
 	/*
-	 * Asks all threads for the client of that id; client_found() is
-	 * called with the answer.
+	 * Asks all threads for the client of that id, and its connection to
+	 * that side; client_found() is called with the answer. Anew: what it
+	 * was told about for another is no longer known there.
 	 */
-	void	(*find)(struct client_env *, struct client *, uint64_t id);
+	void	(*find)(struct client_env *, struct client *, uint64_t id,
+		    enum side, bool anew);
+	/* That client, which was found so, has another connection. */
+	void	(*refind)(struct client_env *, uint64_t id);
 	/* It ended; its memory goes at the end of the turn. */
 	void	(*gone)(struct client_env *, struct client *);
 };
@@ -119,10 +123,14 @@ bool		 client_on_near(struct client *);
 void		 client_found(struct client *, uint64_t who, uint64_t id);
 
 /*
- * Redis is to send this client what is meant for another: false if it cannot.
- * *id is 0 while its connection has no number yet.
+ * That Redis is to send this client what is meant for another: false if it
+ * cannot. *id is 0 while there is no connection, or it has no number yet.
  */
-bool		 client_be_found(struct client *, uint64_t *id);
+bool		 client_be_found(struct client *, enum side, bool anew,
+		    uint64_t *id);
+
+/* That client has another connection: this one may have named it. */
+void		 client_refind(struct client *, uint64_t id);
 
 /* Env's leaving has changed. */
 void		 client_on_leaving(struct client *);

@@ -96,8 +96,8 @@ client_ahead_may(const struct client *c)
 	return gate_order(c->env->gate)->near && c->ahead == NULL &&
 	    c->listen == CLIENT_HEARS && c->state == CLIENT_OPEN &&
 	    c->in_flight == 0 && c->link != NULL &&
-	    !pool_link_lost(c->link) && !s->monitors && !s->sticky &&
-	    s->caching == NULL && !s->in_tx && TAILQ_EMPTY(&s->tx);
+	    !pool_link_lost(c->link) && !s->monitors && s->caching == NULL &&
+	    !s->in_tx && TAILQ_EMPTY(&s->tx);
 }
 
 bool
@@ -111,23 +111,22 @@ client_ahead_make(struct client *c)
 	client_listen_count(c);
 	backend_listen(pool_backend(c->ahead->link), c->session.proto == 2 ?
 	    BACKEND_IN_BAND : BACKEND_PUSHES);
+	if (c->session.heard_for)
+		pool_ask_id(c->ahead->link);
 	session_replay(&c->session, client_ahead_send, c);
+	if (backend_idle(pool_backend(c->ahead->link)))
+		client_ping(c->ahead->link);
 	return true;
 }
 
 void
 client_ahead_cut(struct client *c)
 {
-	struct buf b = BUF_INIT;
-
 	if (c->ahead != NULL && pool_link_lost(c->ahead->link))
 		client_ahead_drop(c);
 	if (c->ahead == NULL)
 		return;
-	resp_add_command(&b, "PING", NULL);
-	client_ahead_send(c, req_new(cmd_lookup("ping", 4, NULL, 0),
-	    REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
-	buf_free(&b);
+	client_ping(c->ahead->link);
 	c->ahead->state = AHEAD_CUTTING;
 	client_listen_count(c);
 }

@@ -188,10 +188,6 @@ client_on_lost(void *arg, enum side side)
 		client_cut(c, "the Redis that it listened to is gone");
 		return;
 	}
-	if (c->session.sticky) {
-		client_cut(c, "its state in Redis (tracking) is gone");
-		return;
-	}
 	session_on_lost(&c->session);
 	client_note_lost(c, side);
 	if (c->listen == CLIENT_HEARS_OUT && c->ahead != NULL)
@@ -243,7 +239,7 @@ client_on_busy(void *arg, struct req *r, const char *error)
 }
 
 /* Finds the first request that waits. */
-static void
+void
 client_rewind(struct client *c)
 {
 	struct req *r;

@@ -69,9 +69,16 @@ void
 client_listen_flush(struct client *c)
 {
 	static const char all[] = ">2\r\n$10\r\ninvalidate\r\n_\r\n";
+	static const char all2[] = "*3\r\n$7\r\nmessage\r\n"
+	    "$20\r\n__redis__:invalidate\r\n$-1\r\n";
+	static const struct resp_arg channel = { "__redis__:invalidate", 20 };
+	const struct session *s = &c->session;
 
-	if (c->session.tracking != NULL && c->session.proto == 3)
+	if (s->proto == 3 && (s->heard_for || session_redirect(s) == 0))
 		client_write(c, all, sizeof(all) - 1);
+	else if (s->proto == 2 && s->heard_for && pubsub_has(&s->subs,
+	    PUBSUB_CHANNEL, channel))
+		client_write(c, all2, sizeof(all2) - 1);
 }
 
 /* A line that was broken off ends here, what follows begins a new one. */
@@ -117,6 +124,16 @@ client_listen_leave(struct client *c)
 	gate_moved(c->env->gate);
 }
 
+/* What is told before its answer was told before it was asked. */
+void
+client_ping(struct pool_link *l)
+{
+	static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+
+	backend_send(pool_backend(l), req_new(cmd_lookup("ping", 4, NULL, 0),
+	    REQ_SESSION, 1, ping, sizeof(ping) - 1));
+}
+
 /*
  * Its Redis is no longer the one: read what it has said, then go. A request
  * that is passed on as it comes must end first.
@@ -125,25 +142,16 @@ void
 client_on_moved(void *arg)
 {
 	struct client *c = arg;
-	struct buf b = BUF_INIT;
 
 	if (c->listen != CLIENT_HEARS || pool_link_lost(c->link) ||
 	    (c->large == CLIENT_PASSES && c->in_flight > 0))
 		return;
-	if (c->session.sticky) {
-		client_cut(c, "its state in Redis (CLIENT TRACKING with "
-		    "REDIRECT) cannot move");
-		return;
-	}
 	/* MONITOR shows a PING to everybody, and has missed nothing. */
 	if (c->session.monitors) {
 		client_listen_leave(c);
 		return;
 	}
-	resp_add_command(&b, "PING", NULL);
-	backend_send(pool_backend(c->link), req_new(cmd_lookup("ping", 4,
-	    NULL, 0), REQ_SESSION, 1, buf_data(&b), buf_len(&b)));
-	buf_free(&b);
+	client_ping(c->link);
 	client_listen_set(c, CLIENT_HEARS_OUT);
 	client_ahead_cut(c);
 }
@@ -177,6 +185,9 @@ client_listen_again(struct client *c)
 		backend_stream(pool_backend(c->link));
 	else
 		client_listen_learn(c);
+	client_redirect_again(c);
+	if (c->session.heard_for)
+		c->env->refind(c->env, c->id);
 	client_listen_check(c);
 	if (c->next != NULL)
 		loop_defer(c->env->loop, &c->pump);
@@ -228,7 +239,11 @@ client_listen_ready(struct client *c)
 	client_listen_set(c, CLIENT_HEARS_ANEW);
 	if (!c->session.monitors)
 		client_listen_learn(c);
+	if (c->session.heard_for)
+		pool_ask_id(c->link);
 	session_replay(&c->session, client_replay_cb, c);
+	if (backend_idle(pool_backend(c->link)))
+		client_ping(c->link);
 	return false;
 }
 

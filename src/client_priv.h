@@ -88,6 +88,7 @@ struct client {
 	enum client_large	 large : 8;
 	enum client_listen	 listen : 8;
 	enum client_redirect	 redirect : 8;
+	enum side		 redirect_side : 8; /* of who is asked for */
 	enum client_block	 block : 8;
 	enum client_voice	 voice : 8;	/* for requests still to come */
 	enum side		 retry_side : 8; /* not asked before retry_at */
@@ -179,6 +180,8 @@ bool	client_hushes(struct client *, const struct req *r);
 
 /* client_redirect.c */
 bool	client_redirect_ready(struct client *, struct req *);
+void	client_redirect_again(struct client *);	/* if it redirects */
+void	client_redirect_broken(struct client *, const struct req *);
 void	client_mend_trackinginfo(const struct client *, struct buf *reply);
 bool	client_mend_push(const struct client *, const char *, size_t,
 	    struct buf *out);
@@ -231,6 +234,7 @@ void	client_unsend_refused(struct client *, struct req *);
 void	client_drop_reply(struct client *, struct req *);
 void	client_retry(struct client *, enum side);
 void	client_settle_cb(void *client);
+void	client_rewind(struct client *);
 void	client_answer_lost(struct client *, struct req *);
 /* Answers all requests of r that did not run and will not. */
 void	client_answer_not_run(struct req *r, const char *error);

@@ -5,6 +5,9 @@
  *
  *	NOT_ASKED --all threads are asked--> ASKED --answer--> TOLD --sent-->
  *	NOT_ASKED
+ *
+ * When the one that tracks has another connection, the other is asked for
+ * once more, and told that all it has cached is stale.
  */
 #include "client_priv.h"
 
@@ -42,14 +45,16 @@ client_redirect_ready(struct client *c, struct req *r)
 
 	if (c->redirect == CLIENT_TOLD && r->meant != NULL) {
 		c->redirect = CLIENT_NOT_ASKED;
-		return true;
+		if (c->redirect_side == pool_link_side(c->link))
+			return true;
 	}
 	if (client_redirect_at(r->meant != NULL ? r->meant : r, &id) == 0)
 		return true;
 	if (c->redirect == CLIENT_ASKED || TAILQ_FIRST(&c->reqs) != r)
 		return false;
 	c->redirect = CLIENT_ASKED;
-	c->env->find(c->env, c, id);
+	c->redirect_side = pool_link_side(c->link);
+	c->env->find(c->env, c, id, c->redirect_side, r->silent);
 	return false;
 }
 
@@ -106,25 +111,122 @@ client_found(struct client *c, uint64_t named, uint64_t id)
 
 /* It is the one that another named. */
 bool
-client_be_found(struct client *c, uint64_t *id)
+client_be_found(struct client *c, enum side side, bool anew, uint64_t *id)
 {
-	enum side reads = gate_order(c->env->gate)->reads;
-
 	*id = 0;
 	if (c->state != CLIENT_OPEN && c->state != CLIENT_STREAM)
 		return false;
 	c->session.heard_for = true;
-	if (c->link == NULL && reads != SIDE_NONE)
-		client_own(c, reads);
+	if (c->link == NULL && c->listen == CLIENT_DEAF &&
+	    gate_order(c->env->gate)->reads == side)
+		client_own(c, side);
 	if (c->link == NULL || !pool_link_own(c->link) ||
-	    pool_link_lost(c->link))
+	    pool_link_lost(c->link) || pool_link_side(c->link) != side)
 		return true;
-	if (c->state == CLIENT_OPEN) {
+	if (c->state == CLIENT_OPEN && c->listen == CLIENT_DEAF) {
 		client_listen_learn(c);
 		pool_ask_id(c->link);
 	}
-	*id = pool_link_id(c->link);
+	if (c->listen == CLIENT_HEARS)
+		*id = pool_link_id(c->link);
+	if (*id != 0 && anew)
+		client_listen_flush(c);
 	return true;
+}
+
+/* ---- once more, by another connection ---- */
+
+struct client_asks {
+	struct client	*client;
+	struct req	*before;	/* the first that waits, or NULL */
+};
+
+/* As if the client had asked it, unheard. */
+static void
+client_redirect_ask(void *arg, struct req *r)
+{
+	struct client_asks *a = arg;
+	struct client *c = a->client;
+
+	r->from = REQ_CLIENT;
+	r->state = REQ_WAITING;
+	r->owner = c;
+	r->silent = true;
+	r->since = loop_now(c->env->loop);
+	if (a->before != NULL)
+		TAILQ_INSERT_BEFORE(a->before, r, of_client);
+	else
+		TAILQ_INSERT_TAIL(&c->reqs, r, of_client);
+	c->cost += req_cost(r);
+}
+
+void
+client_redirect_again(struct client *c)
+{
+	struct client_asks a = { .client = c };
+
+	if (session_redirect(&c->session) <= 0)
+		return;
+	TAILQ_FOREACH(a.before, &c->reqs, of_client)
+		if (a.before->state == REQ_WAITING ||
+		    a.before->state == REQ_BOUNCED)
+			break;
+	session_track_again(&c->session, client_redirect_ask, &a);
+	client_rewind(c);
+	loop_defer(c->env->loop, &c->pump);
+}
+
+/* Is it about to ask? Then for the newest one. */
+static bool
+client_redirect_asks(struct client *c)
+{
+	const struct req *r;
+
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->state == REQ_WAITING && r->silent &&
+		    r->cmd->special == CMD_TRACKING) {
+			c->redirect_side = SIDE_NONE;
+			return true;
+		}
+	return false;
+}
+
+/*
+ * What it has now is in the way of the same prefixes. In a transaction all
+ * would only be queued.
+ */
+void
+client_refind(struct client *c, uint64_t id)
+{
+	struct buf b = BUF_INIT;
+
+	if (session_redirect(&c->session) != (long long)id ||
+	    c->listen != CLIENT_HEARS || c->session.in_tx ||
+	    c->link == NULL || pool_link_lost(c->link) ||
+	    client_redirect_asks(c))
+		return;
+	resp_add_command(&b, "CLIENT", "TRACKING", "OFF", NULL);
+	backend_send(pool_backend(c->link), req_new(cmd_lookup("client", 6,
+	    "tracking", 8), REQ_SESSION, 3, buf_data(&b), buf_len(&b)));
+	buf_free(&b);
+	client_redirect_again(c);
+}
+
+/* Redis did not take it: was it for another that has gone meanwhile? */
+void
+client_redirect_broken(struct client *c, const struct req *r)
+{
+	struct buf b = BUF_INIT;
+	uint64_t id;
+
+	if (!r->silent || c->session.proto != 3 || r->meant == NULL ||
+	    client_redirect_at(r->meant, &id) == 0 ||
+	    session_redirect(&c->session) != (long long)id)
+		return;
+	buf_addf(&b, ">2\r\n$21\r\ntracking-redir-broken\r\n:%" PRIu64
+	    "\r\n", id);
+	client_write(c, buf_data(&b), buf_len(&b));
+	buf_free(&b);
 }
 
 /* ---- what Redis says of it ---- */

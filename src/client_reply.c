@@ -370,6 +370,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 		client_forget_user(c);
 	}
 	session_on_reply(&c->session, r, head);
+	if (head->type == '-' && r->cmd->special == CMD_TRACKING)
+		client_redirect_broken(c, r);
 	if (head->type != '-' && !r->in_tx)
 		client_script_learn(c, r);
 	client_listen_learn(c);

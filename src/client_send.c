@@ -123,10 +123,6 @@ client_move(struct client *c)
 {
 	if (c->in_flight > 0)
 		return false;
-	if (c->session.sticky) {
-		client_cut(c, "its state in Redis (tracking) cannot move");
-		return false;
-	}
 	if (c->listen != CLIENT_DEAF) {
 		client_on_moved(c);
 		return false;

@@ -281,6 +281,8 @@ struct clients_search {
 	struct clients		*home;
 	uint64_t		 me;
 	uint64_t		 id;
+	enum side		 side;
+	bool			 anew;
 	struct mono		 until;
 	bool			 exists;
 	uint64_t		 found;		/* what Redis calls it, or 0 */
@@ -299,7 +301,7 @@ clients_visit_search(struct clients *cs, struct clients_round *r)
 	struct client *c = clients_find(cs, s->id);
 
 	if (c != NULL)
-		s->exists = client_be_found(c, &s->found);
+		s->exists = client_be_found(c, s->side, s->anew, &s->found);
 }
 
 static void
@@ -332,7 +334,8 @@ clients_on_search(struct clients_round *r)
 }
 
 static void
-clients_ask_search(struct client_env *env, struct client *c, uint64_t id)
+clients_ask_search(struct client_env *env, struct client *c, uint64_t id,
+    enum side side, bool anew)
 {
 	struct clients *cs = clients_of(env);
 	struct clients_search *s = xcalloc(1, sizeof(*s));
@@ -342,8 +345,44 @@ clients_ask_search(struct client_env *env, struct client *c, uint64_t id)
 	s->home = cs;
 	s->me = client_facts(c).id;
 	s->id = id;
+	s->side = side;
+	s->anew = anew;
 	s->until = mono_add_ms(mono_now(), CLIENTS_NAME_MS);
 	cs->ops.round(&s->round, env->loop, cs->ops.arg);
+}
+
+/* It has another connection: those who named it have to ask again. */
+struct clients_refind {
+	struct clients_round	 round;		/* first */
+	uint64_t		 id;
+};
+
+static void
+clients_visit_refind(struct clients *cs, struct clients_round *r)
+{
+	const struct clients_refind *f = (const void *)r;
+	struct client_place *p, *next;
+
+	TAILQ_FOREACH_SAFE(p, &cs->all, link, next)
+		client_refind(client_at(p), f->id);
+}
+
+static void
+clients_on_refound(struct clients_round *r)
+{
+	free(r);
+}
+
+static void
+clients_ask_refind(struct client_env *env, uint64_t id)
+{
+	struct clients *cs = clients_of(env);
+	struct clients_refind *f = xcalloc(1, sizeof(*f));
+
+	f->round.visit = clients_visit_refind;
+	f->round.home = clients_on_refound;
+	f->id = id;
+	cs->ops.round(&f->round, env->loop, cs->ops.arg);
 }
 
 /* ---- the gate ---- */
@@ -555,6 +594,7 @@ clients_new(struct loop *l, struct gate *g, struct hold_memory *memory,
 	cs->env.pool = pool_new(l, g, &client_pool_ops);
 	cs->env.answer = clients_answer;
 	cs->env.find = clients_ask_search;
+	cs->env.refind = clients_ask_refind;
 	cs->env.gone = clients_gone;
 	cs->ops = *ops;
 	TAILQ_INIT(&cs->all);

@@ -117,6 +117,20 @@ pubsub_add(struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
 		free(name);
 }
 
+bool
+pubsub_has(const struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
+{
+	struct pubsub_name *key;
+	bool has;
+
+	if (s->names == NULL)
+		return false;
+	key = pubsub_name_new(a);
+	has = tfind(key, &s->names->tree[kind], pubsub_compare) != NULL;
+	free(key);
+	return has;
+}
+
 void
 pubsub_remove(struct pubsub *s, enum pubsub_kind kind, struct resp_arg a)
 {

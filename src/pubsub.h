@@ -35,6 +35,7 @@ void	pubsub_clear(struct pubsub *);
 bool	pubsub_empty(const struct pubsub *);
 size_t	pubsub_count(const struct pubsub *, enum pubsub_kind);
 void	pubsub_add(struct pubsub *, enum pubsub_kind, struct resp_arg);
+bool	pubsub_has(const struct pubsub *, enum pubsub_kind, struct resp_arg);
 void	pubsub_remove(struct pubsub *, enum pubsub_kind, struct resp_arg);
 
 /* The command that subscribes to all of that kind; false when none is. */

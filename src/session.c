@@ -230,7 +230,6 @@ session_on_reset(struct session *s)
 	s->proto = 2;
 	s->db = 0;
 	s->db_first = false;
-	s->sticky = false;
 	s->told = SESSION_UNTOLD;
 	s->monitors = false;
 }
@@ -249,19 +248,41 @@ session_add_args(struct buf *b, const struct req *r, long long i, long long n)
 	return n;
 }
 
-/* The request, with the prefixes of an earlier one: they go on. */
+/* Is it one of its prefixes? Without p: has it any? */
+static bool
+session_names_prefix(const struct req *r, const struct resp_arg *p)
+{
+	struct resp_arg a;
+	long long i;
+
+	for (i = 3; i + 1 < r->argc; i++) {
+		if (!session_arg_is(r, i, "PREFIX"))
+			continue;
+		a = resp_request_arg(r->bytes, r->len, ++i);
+		if (p == NULL || (a.len == p->len &&
+		    memcmp(a.p, p->p, a.len) == 0))
+			return true;
+	}
+	return false;
+}
+
+/* The request, with the other prefixes of an earlier one: they go on. */
 static struct req *
 session_with_prefixes(const struct req *r, const struct req *old)
 {
 	struct buf args = BUF_INIT, all = BUF_INIT;
+	struct resp_arg a;
 	struct req *both;
 	long long i, n = session_add_args(&args, r, 0, r->argc);
 
-	for (i = 3; i + 1 < old->argc; i++)
-		if (session_arg_is(old, i, "PREFIX")) {
+	for (i = 3; i + 1 < old->argc; i++) {
+		if (!session_arg_is(old, i, "PREFIX"))
+			continue;
+		a = resp_request_arg(old->bytes, old->len, i + 1);
+		if (!session_names_prefix(r, &a))
 			n += session_add_args(&args, old, i, 2);
-			i++;
-		}
+		i++;
+	}
 	resp_add_array(&all, (size_t)n);
 	buf_add(&all, buf_data(&args), buf_len(&args));
 	both = req_new(r->cmd, REQ_SESSION, n, buf_data(&all), buf_len(&all));
@@ -270,32 +291,14 @@ session_with_prefixes(const struct req *r, const struct req *old)
 	return both;
 }
 
-static bool
-session_names_prefix(const struct req *r)
-{
-	long long i;
-
-	for (i = 3; i + 1 < r->argc; i++)
-		if (session_arg_is(r, i, "PREFIX"))
-			return true;
-	return false;
-}
-
-/* What REDIRECT names has another connection elsewhere. */
 static void
 session_on_tracking(struct session *s, const struct req *r)
 {
-	bool on = session_arg_is(r, 2, "ON");
-	long long i;
-
 	if (r->meant != NULL)
 		r = r->meant;
-	session_set_req(&s->tracking, !on ? NULL :
-	    s->tracking != NULL && session_names_prefix(r) ?
+	session_set_req(&s->tracking, !session_arg_is(r, 2, "ON") ? NULL :
+	    s->tracking != NULL && session_names_prefix(r, NULL) ?
 	    session_with_prefixes(r, s->tracking) : req_again(r));
-	s->sticky = false;
-	for (i = 3; i < r->argc && on; i++)
-		s->sticky |= session_arg_is(r, i, "REDIRECT");
 }
 
 void
@@ -596,6 +599,8 @@ session_replay(const struct session *s, session_req_fn *fn, void *arg)
 
 	for (kind = 0; kind < PUBSUB_KINDS; kind++)
 		session_subscribe(s, kind, fn, arg);
+	if (session_redirect(s) > 0)
+		return;
 	if (s->tracking != NULL)
 		fn(arg, req_again(s->tracking));
 	if (s->caching != NULL)
@@ -606,6 +611,21 @@ session_replay(const struct session *s, session_req_fn *fn, void *arg)
 		resp_add_command(&b, "MONITOR", NULL);
 		session_make("monitor", &b, 1, fn, arg);
 	}
+}
+
+void
+session_track_again(struct session *s, session_req_fn *fn, void *arg)
+{
+	struct req *r;
+
+	fn(arg, req_again(s->tracking));
+	if (s->caching != NULL)
+		fn(arg, req_again(s->caching));
+	while ((r = TAILQ_FIRST(&s->tx)) != NULL) {
+		TAILQ_REMOVE(&s->tx, r, of_client);
+		fn(arg, r);
+	}
+	s->in_tx = false;
 }
 
 /* Redis' own rule for client names (networking.c, clientSetName). */

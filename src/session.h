@@ -50,7 +50,6 @@ struct session {
 	bool			 heard_for; /* another's tracking is sent to it,
 					     * for as long as it lives */
 	bool			 monitors;
-	bool			 sticky; /* state that cannot be remade */
 	bool			 pinned; /* state that nobody knows */
 };
 
@@ -126,6 +125,13 @@ typedef void session_req_fn(void *arg, struct req *);
  */
 void	session_greet(const struct session *, session_req_fn *, void *arg);
 void	session_replay(const struct session *, session_req_fn *, void *arg);
+
+/*
+ * What REDIRECT names has another number at each Redis: session_replay() leaves
+ * that tracking out, and what would come behind it. This hands it over, to be
+ * asked as if by the client; what was queued is its again when answered.
+ */
+void	session_track_again(struct session *, session_req_fn *, void *arg);
 
 /* Does this HELLO bring a password? */
 bool	session_hello_auths(const struct req *);

@@ -50,6 +50,64 @@ $_->reply for $optin, $bcast;
 $_->close for $optin, $bcast;
 $proxy->wait_info(links_own => 0);
 
+# Tracking for another one, which is told by its own connection.
+my @ear = ($proxy->connect, resp3());
+my @ear_id = map { $_->command('CLIENT', 'ID') } @ear;
+$ear[0]->command('SUBSCRIBE', '__redis__:invalidate');
+my @for = ($proxy->connect, resp3(), resp3());
+$for[0]->command('CLIENT', 'TRACKING', 'ON', 'REDIRECT', $ear_id[0]);
+$for[1]->command('CLIENT', 'TRACKING', 'ON', 'REDIRECT', $ear_id[1],
+    'BCAST', 'PREFIX', 'f:');
+$for[2]->command('CLIENT', 'TRACKING', 'ON', 'REDIRECT', $ear_id[1], 'OPTIN');
+# The keys that it is told of, up to that one; an undefined one is all.
+sub told_of {
+	my ($c, $key) = @_;
+	my @keys;
+	while (1) {
+		my $keys = $c->reply->[-1];
+		push @keys, ref $keys ? @$keys : $keys;
+		return @keys if ($keys[-1] // '') eq $key;
+	}
+}
+for my $round (1 .. 3) {
+	$for[2]->command('CLIENT', 'CACHING', 'YES');
+	$for[2]->command('MULTI') if $round == 2;
+	$pair->switchover if $round < 3;
+	if ($round == 3) {
+		my $was = $pair->primary;
+		$pair->redis($was)->child->kill;
+		wait_for('the other primary', sub { $pair->primary ne $was });
+		$pair->redis($was)->start;
+	}
+	if ($round == 2) {
+		is($for[2]->command('PING'), 'QUEUED', 'in a transaction');
+		is_deeply($for[2]->command('EXEC'), ['PONG'], 'which runs');
+		is($for[2]->command('CLIENT', 'CACHING', 'YES'), 'OK',
+		    'CACHING');
+	}
+	is($for[$_]->command('GET', "c$_"), undef, 'a read') for 0, 2;
+	is($writer->command('SET', $_, 1), 'OK', $_) for 'c0', 'c2',
+	    "f:$round";
+	my @told = told_of($ear[0], 'c0');
+	ok(!defined $told[0], 'RESP2: all is stale after it');
+	is_deeply([grep { defined } @told], ['c0'], 'then it is told');
+	@told = told_of($ear[1], "f:$round");
+	ok(!defined $told[0], 'RESP3: all is stale');
+	is_deeply([sort grep { defined } @told], ['c2', "f:$round"],
+	    'and it is told');
+	$writer->command('DEL', 'c0', 'c2');
+	is($for[$_]->command('CLIENT', 'GETREDIR'), $ear_id[$_ > 0],
+	    'GETREDIR') for 0 .. 2;
+	$pair->steady;
+}
+$ear[1]->close;
+$proxy->wait_info(clients => 5 + 1);
+$pair->switchover;
+is_deeply($for[$_]->reply, ['tracking-redir-broken', $ear_id[1]],
+    'the other one has gone') for 1, 2;
+$_->close for $ear[0], @for;
+$proxy->wait_info(links_own => 0);
+
 # A transaction under way runs whole at the new one; a watched key counts as
 # touched.
 my ($tx, $watch, $clean) = map { $proxy->connect } 1 .. 3;

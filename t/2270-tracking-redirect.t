@@ -32,6 +32,31 @@ for my $i (1 .. 4) {
 	$_->close for $ear, $tracks;
 }
 
+# Its connection breaks, and it is not told by that: all is stale.
+for my $proto (2, 3) {
+	my ($ear, $tracks) = map { $proxy->connect } 1 .. 2;
+	$ear->command('HELLO', 3) if $proto == 3;
+	my $id = $ear->command('CLIENT', 'ID');
+	$ear->command('SUBSCRIBE', '__redis__:invalidate') if $proto == 2;
+	$tracks->command('CLIENT', 'TRACKING', 'ON', 'REDIRECT', $id);
+	my $hears = sub { my ($key) = @_; $proto == 2 ?
+	    ['message', '__redis__:invalidate', $key] : ['invalidate', $key] };
+	my ($number) = $writer->command('CLIENT', 'LIST') =~ / redir=(\d+)/;
+	is($writer->command('CLIENT', 'KILL', 'ID', $number), 1,
+	    "RESP$proto: its connection is killed");
+	is_deeply($ear->reply, $hears->(undef), 'all is stale');
+	wait_for('it to be told again', sub {
+		$tracks->command('GET', 'anew');
+		$writer->command('SET', 'anew', 1);
+		$ear->readable(0.1) or return 0;
+		my $got = $ear->reply;
+		is_deeply($got, $hears->(undef), 'once more') if
+		    !defined $got->[-1];
+		return ref $got->[-1] && $got->[-1][0] eq 'anew' });
+	is($tracks->command('CLIENT', 'GETREDIR'), $id, 'CLIENT GETREDIR');
+	$_->close for $ear, $tracks;
+}
+
 # In RESP3 nothing need be subscribed to: its connection must be its own.
 my ($ear, $tracks, $other) = map { $proxy->connect } 1 .. 3;
 $_->command('HELLO', 3) for $ear, $tracks;

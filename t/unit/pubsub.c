@@ -100,6 +100,9 @@ test_names(void)
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("c"));
 	is_int((long long)pubsub_count(&s, PUBSUB_CHANNEL), 3,
 	    "others cannot be removed");
+	ok(pubsub_has(&s, PUBSUB_CHANNEL, arg("aa")) &&
+	    !pubsub_has(&s, PUBSUB_CHANNEL, arg("aaa")) &&
+	    !pubsub_has(&s, PUBSUB_PATTERN, arg("aa")), "which there are");
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("a"));
 	pubsub_remove(&s, PUBSUB_CHANNEL, arg("b"));
 	ok(!pubsub_empty(&s), "one is left");
