@@ -47,8 +47,10 @@ for my $round (1 .. 10) {
 		$writer->command('PUBLISH', 'much', ++$n . $text) for 1 .. 20;
 		$proxy->admin('SHOW', 'LINKS') =~ /^link=own .* stuck=1$/m });
 	$pair->steady;
-	my ($begun, $was) = (now(), $pair->primary);
-	$proxy->admin('SWITCHOVER');
+	my ($begun, $was) = (0, $pair->primary);
+	wait_for('', sub {
+		$begun = now();
+		$proxy->admin('SWITCHOVER') eq 'OK' });
 	wait_for('the other primary', sub { $pair->primary ne $was });
 	$writer->command('PUBLISH', 'much', ++$n . $text) for 1 .. 20;
 	push @heard, $slow->reply->[2] =~ /^(\d+)/ while ($heard[-1] // 0) < $n;
