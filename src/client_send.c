@@ -530,7 +530,7 @@ client_try(struct client *c, struct req *r)
 		return true;
 	}
 	/* The switch would wait for it. */
-	if (gate_order(c->env->gate)->near && client_is_large(r))
+	if (client_is_large(r) && gate_order(c->env->gate)->near)
 		v = GATE_HOLD;
 	switch (v) {
 	case GATE_HOLD:

@@ -64,7 +64,7 @@ cmd_name_put(struct cmd_name *n, char c)
 }
 
 /* False for what cannot be one of ours: they are short, and have no bar. */
-static bool
+static inline bool
 cmd_name_add(struct cmd_name *n, const char *p, size_t len)
 {
 	char *to = n->text + n->len, c;

@@ -461,14 +461,16 @@ pool_on_reply(void *arg, struct req *r, const struct resp_reply *head,
 {
 	struct pool_link *l = arg;
 
+	if (r->from == REQ_CLIENT) {
+		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
+		return;
+	}
 	if (r->from == REQ_SESSION && r->cmd->special == CMD_CLIENT_ID) {
 		pool_on_id(l, r, p, n, done);
 		if (done && l->ids > 0 && --l->ids == 0 && l->owner != NULL)
 			l->user->pool->ops->on_id(l->owner);
 	}
-	if (r->from == REQ_CLIENT)
-		l->user->pool->ops->on_reply(r->owner, r, head, p, n, done);
-	else if (!done)
+	if (!done)
 		r->refused |= head->type == '-';
 	else if (r->from == REQ_SESSION)
 		pool_on_greeted(l, r, head, p, n);
@@ -591,8 +593,8 @@ pool_evict(struct pool *p)
 static bool
 pool_takes_more(const struct pool_link *l)
 {
-	return !backend_stuck(l->backend) &&
-	    backend_load(l->backend) < POOL_LOAD;
+	return backend_load(l->backend) < POOL_LOAD &&
+	    !backend_stuck(l->backend);
 }
 
 /* There is none, or it has enough to do, or cannot be read at the moment. */
