@@ -50,6 +50,14 @@ client_permit_form(const struct req *r, struct buf *b)
 	return true;
 }
 
+/* The name that its own link has may be another one. */
+void
+client_name_lost(struct client *c)
+{
+	if (c->link != NULL && pool_link_own(c->link))
+		pool_name_lost(c->link);
+}
+
 /* Returns what is to be sent for r; it takes r's place. */
 struct req *
 client_permit_ask(struct client *c, struct req *r)
@@ -60,6 +68,8 @@ client_permit_ask(struct client *c, struct req *r)
 	if (r->meant != NULL || !cmd_arity_ok(r->cmd, r->argc) ||
 	    !client_permit_form(r, &b))
 		return r;
+	if (r->cmd->special == CMD_CLIENT_SETNAME)
+		client_name_lost(c);
 	ask = req_new(r->cmd, REQ_CLIENT, r->argc, buf_data(&b), buf_len(&b));
 	buf_free(&b);
 	ask->meant = r;

@@ -174,6 +174,7 @@ void	client_settle_bounced(struct client *);
 /* client_local.c */
 void	client_local(struct client *, struct req *);
 struct req	*client_permit_ask(struct client *, struct req *);
+void	client_name_lost(struct client *);
 
 /* Is the reply to r, which comes now, not wanted? May set its voice. */
 bool	client_hushes(struct client *, const struct req *r);

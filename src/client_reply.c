@@ -368,6 +368,7 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 		session_on_exec(&c->session, c->id, &r->reply);
 		c->cost += buf_len(&r->reply);
 		client_forget_user(c);
+		client_name_lost(c);
 	}
 	session_on_reply(&c->session, r, head);
 	if (head->type == '-' && r->cmd->special == CMD_TRACKING)
@@ -375,8 +376,10 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 	if (head->type != '-' && !r->in_tx)
 		client_script_learn(c, r);
 	client_listen_learn(c);
-	if (session_changes(r))
+	if (session_changes(r)) {
 		client_forget_user(c);
+		client_name_lost(c);
+	}
 	if (r->silent)
 		return;
 	c->cost -= buf_len(&r->reply);

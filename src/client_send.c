@@ -68,7 +68,8 @@ client_release(struct client *c)
 	if (c->link == NULL || !pool_link_own(c->link) || c->in_flight > 0 ||
 	    c->heavy > 0 || c->state != CLIENT_OPEN ||
 	    c->listen != CLIENT_DEAF ||
-	    pool_link_lost(c->link) || session_needs_own(&c->session))
+	    pool_link_lost(c->link) || session_needs_own(&c->session) ||
+	    !backend_idle(pool_backend(c->link)))
 		return;
 	client_unchoke(c);
 	pool_return(c->link, client_user(c));
@@ -87,6 +88,7 @@ void
 client_own(struct client *c, enum side side)
 {
 	c->link = pool_own(client_user(c), side, c);
+	pool_name(c->link, c->session.name);
 	session_replay(&c->session, client_replay_cb, c);
 }
 

@@ -38,7 +38,9 @@ enum cmd_class { CMD_READ, CMD_WRITE, CMD_ANY, CMD_LOCAL, CMD_REFUSED };
 				 * from the same connection */
 #define CMD_PERMIT	0x80	/* local, but Redis says who may */
 #define CMD_OPTION	0x100	/* blocks only with BLOCK among its options */
-#define CMD_OWNS	(CMD_BLOCKS | CMD_STREAM | CMD_LISTENS | CMD_PINS)
+#define CMD_NAMED	0x200	/* Redis is to know the name of who asks */
+#define CMD_OWNS	(CMD_BLOCKS | CMD_STREAM | CMD_LISTENS | CMD_PINS | \
+			CMD_NAMED)
 				/* needs a connection of its own */
 
 /*

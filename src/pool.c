@@ -86,6 +86,8 @@ struct pool_link {
 	enum pool_role		 role;
 	enum side		 side;
 	uint64_t		 number;
+	char			*name;		/* that Redis knows, or NULL */
+	bool			 name_lost;	/* it may be another one */
 	bool			 id_asked;
 	unsigned		 ids;		/* asked for, unanswered */
 	uint64_t		 id;		/* what Redis calls it, or 0 */
@@ -236,6 +238,7 @@ pool_bury_cb(void *arg)
 		LIST_REMOVE(l, of_scripts);
 	backend_free(l->backend);
 	pool_user_put(l->user);
+	free(l->name);
 	free(l);
 }
 
@@ -788,6 +791,34 @@ pool_return(struct pool_link *l, struct pool_user *u)
 	l->owner = NULL;
 	pool_set_user(l, u);
 	pool_set_role(l, POOL_SPARE);
+}
+
+/* Nobody waits for the answer: who may not have a name has none. */
+void
+pool_name(struct pool_link *l, const char *name)
+{
+	struct buf b = BUF_INIT;
+	struct req *r;
+
+	if (!l->name_lost && (name == l->name || (name != NULL &&
+	    l->name != NULL && strcmp(name, l->name) == 0)))
+		return;
+	free(l->name);
+	l->name = name != NULL ? xstrdup(name) : NULL;
+	l->name_lost = false;
+	resp_add_command(&b, "CLIENT", "SETNAME", name != NULL ? name : "",
+	    NULL);
+	r = req_new(cmd_lookup("client", 6, "setname", 7), REQ_SESSION, 3,
+	    buf_data(&b), buf_len(&b));
+	r->class = CMD_ANY;
+	buf_free(&b);
+	backend_send(l->backend, r);
+}
+
+void
+pool_name_lost(struct pool_link *l)
+{
+	l->name_lost = true;
 }
 
 static void

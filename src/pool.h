@@ -152,6 +152,13 @@ struct pool_link	*pool_claim(struct pool_user *, enum side,
 			    uint64_t number, void *owner, bool *later);
 
 /*
+ * A link of its own bears its owner's name (NULL: none), which SLOWLOG shows.
+ * Whoever sends what may change that says so by pool_name_lost().
+ */
+void		 pool_name(struct pool_link *, const char *name);
+void		 pool_name_lost(struct pool_link *);
+
+/*
  * What Redis calls the connection: 0 until the answer to pool_ask_id() has
  * come, which asks once.
  */

@@ -190,6 +190,28 @@ is($t->command('AUTH', 'default', 'word'), 'OK', 'AUTH with it');
 is($t->command('GET', 'k'), 'three', 'and is in the same database');
 is($t->command('CONFIG', 'SET', 'requirepass', ''), 'OK', 'no password');
 
+# Redis knows the client by its name there, and the next one not by that.
+sub names { join ' ', $direct->command('CLIENT', 'LIST') =~ /name=(\S+)/g }
+my ($named, $unnamed) = map { $proxy->connect } 1 .. 2;
+$named->command('CLIENT', 'SETNAME', 'worker-7');
+$named->send('BLPOP', 'none', 0);
+wait_for('the name', sub { names() eq 'worker-7' });
+$other->command('LPUSH', 'none', 1);
+is_deeply($named->reply, ['none', 1], 'one that has a name was blocked');
+$unnamed->send('BLPOP', 'none', 0);
+wait_for('no name', sub { names() eq '' });
+$other->command('LPUSH', 'none', 2);
+is_deeply($unnamed->reply, ['none', 2], 'then one that has none');
+$named->send('MULTI')->send('CLIENT', 'SETNAME', 'worker-8')->send('EXEC');
+is_deeply([map { $named->reply } 1 .. 3], ['OK', 'QUEUED', ['OK']],
+    'a name in a transaction');
+is($named->command('BLPOP', 'none', '0.01'), undef, 'it blocks again');
+$unnamed->send('BLPOP', 'none', 0);
+wait_for('no name again', sub { names() eq '' &&
+    $direct->info('clients')->{blocked_clients} });
+$other->command('LPUSH', 'none', 3);
+is_deeply($unnamed->reply, ['none', 3], 'the other one has none still');
+
 # MONITOR.
 my $m = $proxy->connect;
 is($m->command('MONITOR'), 'OK', 'MONITOR');
