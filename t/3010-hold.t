@@ -83,8 +83,8 @@ $w->send('INCR', 'late')->send('GET', 'late')->send('INCR', 'late');
 like($w->reply, qr/^-NOREPLICAS Not/, 'what Redis refused for so long');
 like($w->reply, qr/^(1$|-LOADING)/, 'a read behind it has its answer');
 like($w->reply, qr/^-NOREPLICAS/, 'and is told in order');
-$w->send('INCR', 'late');
-is($short->command('PING'), 'PONG', 'others do not wait');
+$w = $proxy->connect->send('INCR', 'late');
+is($proxy->command('PING'), 'PONG', 'others do not wait');
 $direct->command(qw(CONFIG SET min-replicas-to-write 0));
 is($w->reply, 2, 'what is refused for a while runs');
 
