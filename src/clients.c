@@ -347,7 +347,9 @@ clients_ask_search(struct client_env *env, struct client *c, uint64_t id,
 	s->id = id;
 	s->side = side;
 	s->anew = anew;
-	s->until = mono_add_ms(mono_now(), CLIENTS_NAME_MS);
+	/* Over a switch it may have to wait for its own connection. */
+	s->until = mono_add_ms(mono_now(), anew ? env->hold_timeout :
+	    CLIENTS_NAME_MS);
 	cs->ops.round(&s->round, env->loop, cs->ops.arg);
 }
 
