@@ -266,6 +266,7 @@ client_on_push(void *arg, enum side side, const char *p, size_t n)
 		c->heard = p[n - 1];
 		if (c->voice != CLIENT_SILENT)
 			client_write(c, p, n);
+		client_tell(c, false);
 		return;
 	}
 	if (client_mend_push(c, p, n, &mended)) {

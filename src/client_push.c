@@ -10,12 +10,15 @@
 /* More than a handover takes. */
 #define CLIENT_MOVING_SECONDS	2
 
-/* Nothing is pushed inside a reply, nor to one that is not in RESP3. */
+/* Nothing is pushed inside a reply or a line of MONITOR. */
 static bool
 client_may_push(const struct client *c)
 {
 	const struct req *r = TAILQ_FIRST(&c->reqs);
 
+	if (c->state == CLIENT_STREAM)
+		return c->session.monitors && (c->heard == '\0' ||
+		    c->heard == '\n');
 	return c->state == CLIENT_OPEN && !(r != NULL && r->partly) &&
 	    (c->link == NULL || !pool_link_own(c->link) ||
 	    backend_between(pool_backend(c->link)));

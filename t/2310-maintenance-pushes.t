@@ -78,6 +78,22 @@ like($untold->reply, qr/^[12]$/, 'so it did for one that is not told');
 is($untold->command('GET', 'n'), 2, 'each once, and it hears nothing else');
 is($late->command('PING'), 'PONG', 'nor does one that said OFF');
 
+# Who listens is told as any other, between what it hears.
+my ($sub, $monitor) = map { my $c = $proxy->connect; $c->command('HELLO', 3);
+    $c->command(@on); $c } 1 .. 2;
+is_deeply($sub->command('SUBSCRIBE', 'ch'), ['subscribe', 'ch', 1],
+    'SUBSCRIBE');
+is($monitor->command('MONITOR'), 'OK', 'MONITOR');
+pause();
+failing($_, 'a subscriber, MONITOR') for $sub, $monitor;
+$redis->connect->command('PUBLISH', 'ch', 'x');
+is_deeply($sub->reply, ['message', 'ch', 'x'], 'it hears meanwhile');
+like($monitor->reply, qr/"PUBLISH" "ch" "x"/, 'and MONITOR');
+resume();
+failed($_, 'over') for $sub, $monitor;
+failing($_, 'the others'), failed($_, 'over') for $t, @told;
+$_->close for $sub, $monitor;
+
 # Never inside a reply: here one that its client does not read.
 my $big = 'x' x 20_000_000;
 is($untold->command('SET', 'big', $big), 'OK', 'a large value');
