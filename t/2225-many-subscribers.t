@@ -1,27 +1,30 @@
 # The hold of a planned switch must not grow with the number of subscribers:
 # all is ready at the next primary before it begins. What is published all the
 # while arrives once and in order, by channel, pattern and shard, in RESP2 and
-# RESP3, whatever is subscribed to meanwhile.
+# RESP3, whatever is subscribed to meanwhile; what Redis itself publishes of
+# keys likewise.
 use strict;
 use warnings;
 use Test::More;
 use T;
 use T::Pair;
 
-my $pair = T::Pair->new(conf => "workers 2\nswitch-min-gap 0");
+my $pair = T::Pair->new(conf => "workers 2\nswitch-min-gap 0",
+    redis_conf => 'notify-keyspace-events KEA');
 my $proxy = $pair->proxy('a');
 my $writer = $proxy->connect;
 
 # Each hears everything, by a name of its kind, and has more of its own.
-my @kinds = (['SUBSCRIBE', 'all'], ['PSUBSCRIBE', 'a*'], ['SSUBSCRIBE', 'all']);
+my @kinds = (['SUBSCRIBE', 'all'], ['PSUBSCRIBE', 'a*'],
+    ['SSUBSCRIBE', 'all'], ['SUBSCRIBE', '__keyevent@0__:set']);
 my @subs;
 for my $i (0 .. 59) {
 	my $c = $proxy->connect;
 	$c->command('HELLO', 3) if $i % 2;
-	my @names = (@{$kinds[$i % 3]}, map { "own$i-$_" } 1 .. 5);
+	my @names = (@{$kinds[$i / 2 % 4]}, map { "own$i-$_" } 1 .. 5);
 	$c->command(@names);
 	$c->reply for 1 .. 5;
-	push @subs, { c => $c, kind => $kinds[$i % 3][0], heard => [] };
+	push @subs, { c => $c, kind => "@names[0, 1]", heard => [] };
 }
 
 my ($n, @sent, @far) = (0);
@@ -40,9 +43,9 @@ sub take {
 sub publish {
 	for (1 .. 20) {
 		$n++;
-		my @got = map { $writer->command($_, 'all', $n) }
-		    qw(PUBLISH SPUBLISH);
-		push @sent, $n if 2 == grep { /^\d/ } @got;
+		my @got = map { $writer->command(@$_) } ['PUBLISH', 'all', $n],
+		    ['SPUBLISH', 'all', $n], ['SET', $n, 'x'];
+		push @sent, $n if 3 == grep { /^(\d+|OK)$/ } @got;
 	}
 	take();
 }
@@ -57,7 +60,7 @@ for (1 .. 4) {
 wait_for('the last to arrive', sub { take();
     !grep { $_->[-1] != $n } \@far, map { $_->{heard} } @subs });
 is(scalar @sent, $n, "all $n were published");
-for my $kind (map { $_->[0] } @kinds) {
+for my $kind (map { "@$_" } @kinds) {
 	is(scalar(grep { "@{$_->{heard}}" ne "@sent" }
 	    grep { $_->{kind} eq $kind } @subs), 0, "$kind: once, in order");
 }
@@ -67,7 +70,7 @@ is($i->{listeners_moved}, 4 * @subs, 'all have moved');
 is($i->{listeners_ahead}, 4 * @subs, 'and all was ready');
 
 # Who changes what it listens to while a switch is near is not left behind.
-my @some = grep { $_->{kind} eq 'SUBSCRIBE' } @subs;
+my @some = grep { $_->{kind} eq 'SUBSCRIBE all' } @subs;
 my ($k, $missed) = (0, 0);
 for (1 .. 3) {
 	my $was = $pair->primary;
@@ -88,6 +91,18 @@ for (1 .. 3) {
 	}
 }
 is($missed, 0, "$k more are heard, and nothing else");
+
+# Who listens to nothing any more shares connections again.
+for my $s (@subs) {
+	my ($letter) = $s->{kind} =~ /^([PS]?)S/;
+	my $last;
+	$s->{c}->send($letter . 'UNSUBSCRIBE');
+	do { $last = $s->{c}->reply } while $last->[-1] > 0;
+}
+$proxy->wait_info(links_own => 0);
+is($proxy->info->{links_own}, 0, 'no connection is its own');
+is(scalar(grep { $_->{c}->command('PING') ne 'PONG' } @subs), 0,
+    'each goes on');
 is($proxy->info->{clients_cut}, 0, 'nobody was cut');
 $_->close for $far, map { $_->{c} } @subs;
 $proxy->wait_info(links_own => 0);
