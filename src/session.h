@@ -40,8 +40,8 @@ struct session {
 	struct pubsub		 subs;
 	struct req		*tracking; /* CLIENT TRACKING ON ..., or NULL */
 	struct req		*caching; /* CLIENT CACHING, for the next one */
-	enum session_told	 told;
-	enum session_exec	 exec;
+	enum session_told	 told : 4;
+	enum session_exec	 exec : 4;
 	bool			 db_first; /* selected before it was the user,
 					    * who may not be allowed to, as
 					    * db_user with db_password */
