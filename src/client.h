@@ -111,7 +111,8 @@ void		 client_answer_later(struct client *, struct buf *,
 		    enum client_answer);
 
 /*
- * A planned hold may be near: then what it listens to is made ready for that.
+ * A planned hold may be near: then it gets ready for that, if it listens or is
+ * blocked, and has to end what is large.
  * False if there was nothing to do.
  */
 bool		 client_on_near(struct client *);

@@ -111,6 +111,8 @@ client_again_done(struct client *c, const struct req *r)
 			client_again_set(c, CLIENT_BLOCKED);
 			break;
 		}
+	if (c->block == CLIENT_AWAKE && c->listen == CLIENT_DEAF)
+		client_ahead_drop(c);
 	if (in_turn)
 		client_again_next(c->env);
 }

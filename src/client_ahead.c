@@ -1,7 +1,8 @@
 /*
- * The next link of a client that listens, made before a planned switch at
- * the Redis that is to be the primary: the hold does not grow with the number
- * of subscribers, nor with that of their channels.
+ * The next link of a client that listens or is blocked, made before a planned
+ * switch at the Redis that is to be the primary: the hold grows neither with
+ * the connections that these need, nor with what subscribers listen to. One
+ * that is blocked just takes it when it asks again (client_again.c).
  *
  *	MAKING --all confirmed--> READY
  *	MAKING, READY --reads flip: PING--> CUTTING --its reply--> CUT
@@ -93,9 +94,12 @@ client_ahead_may(const struct client *c)
 {
 	const struct session *s = &c->session;
 
+	if (c->listen == CLIENT_DEAF ? c->block != CLIENT_BLOCKED ||
+	    c->blocked->state != REQ_SENT :
+	    c->listen != CLIENT_HEARS || c->in_flight > 0)
+		return false;
 	return gate_order(c->env->gate)->near && c->ahead == NULL &&
-	    c->listen == CLIENT_HEARS && c->state == CLIENT_OPEN &&
-	    c->in_flight == 0 && c->link != NULL &&
+	    c->state == CLIENT_OPEN && c->link != NULL &&
 	    !pool_link_lost(c->link) && !s->monitors && s->caching == NULL &&
 	    !s->in_tx && TAILQ_EMPTY(&s->tx);
 }
@@ -109,6 +113,10 @@ client_ahead_make(struct client *c)
 	c->ahead->link = pool_ahead(client_user(c),
 	    SIDE_OTHER(pool_link_side(c->link)), c);
 	client_listen_count(c);
+	if (c->listen == CLIENT_DEAF) {
+		pool_ask_id(c->ahead->link);
+		return true;
+	}
 	backend_listen(pool_backend(c->ahead->link), c->session.proto == 2 ?
 	    BACKEND_IN_BAND : BACKEND_PUSHES);
 	if (c->session.heard_for)
@@ -116,6 +124,18 @@ client_ahead_make(struct client *c)
 	session_replay(&c->session, client_ahead_send, c);
 	if (backend_idle(pool_backend(c->ahead->link)))
 		client_ping(c->ahead->link);
+	return true;
+}
+
+bool
+client_ahead_take(struct client *c, enum side side)
+{
+	if (!client_ahead_at(c, side) || c->listen != CLIENT_DEAF ||
+	    pool_link_lost(c->ahead->link))
+		return false;
+	c->link = c->ahead->link;
+	pool_take_ahead(c->link);
+	client_ahead_free(c);
 	return true;
 }
 

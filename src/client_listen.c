@@ -93,7 +93,8 @@ client_listen_end_line(struct client *c)
 void
 client_listen_lost(struct client *c)
 {
-	client_ahead_drop(c);
+	if (c->listen != CLIENT_DEAF)
+		client_ahead_drop(c);
 	if (!session_listens(&c->session)) {
 		client_listen_set(c, CLIENT_DEAF);
 		return;

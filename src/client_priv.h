@@ -220,6 +220,7 @@ bool	client_ahead_ages(const struct req *);
 bool	client_ahead_at(const struct client *, enum side);
 bool	client_ahead_lost(struct client *, enum side);	/* was it that? */
 void	client_ahead_cut(struct client *);
+bool	client_ahead_take(struct client *, enum side);	/* so does it, if any */
 void	client_ahead_swap(struct client *);	/* becomes c->link */
 void	client_ahead_ready(struct client *);
 void	client_ahead_push(struct client *, const char *, size_t);

@@ -87,7 +87,8 @@ client_replay_cb(void *arg, struct req *r)
 void
 client_own(struct client *c, enum side side)
 {
-	c->link = pool_own(client_user(c), side, c);
+	if (!client_ahead_take(c, side))
+		c->link = pool_own(client_user(c), side, c);
 	pool_name(c->link, c->session.name);
 	session_replay(&c->session, client_replay_cb, c);
 }
@@ -349,7 +350,10 @@ client_send(struct client *c, struct req *r)
 	/* Redis tells it no more to one that listens. */
 	if ((r->blocks || (r->cmd->flags & CMD_LISTENS)) &&
 	    !c->session.in_tx) {
-		pool_ask_id(c->link);
+		if (c->block == CLIENT_ASKS_AGAIN)
+			pool_ask_id_again(c->link);
+		else
+			pool_ask_id(c->link);
 		r = client_shorten(c, r);
 	} else if ((r->cmd->flags & CMD_PERMIT) && !c->session.in_tx)
 		r = client_permit_ask(c, r);

@@ -832,8 +832,13 @@ pool_send_id(struct pool_link *l, const char *request, long long argc)
 void
 pool_ask_id(struct pool_link *l)
 {
-	if (l->id_asked)
-		return;
+	if (!l->id_asked)
+		pool_ask_id_again(l);
+}
+
+void
+pool_ask_id_again(struct pool_link *l)
+{
 	l->id_asked = true;
 	if (l->user->id_by != POOL_ID_HELLO)
 		pool_send_id(l, "*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", 2);
@@ -1026,7 +1031,7 @@ pool_on_tick(evutil_socket_t fd, short what, void *arg)
 	TAILQ_FOREACH_SAFE(l, &p->links, of_pool, next) {
 		pool_check_slow(l);
 		pool_check_age(l);
-		if (!backend_idle(l->backend) ||
+		if (!backend_idle(l->backend) || l->role == POOL_AHEAD ||
 		    backend_streams(l->backend) ||
 		    backend_listens(l->backend))
 			l->idle = 0;

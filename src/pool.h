@@ -163,6 +163,7 @@ void		 pool_name_lost(struct pool_link *);
  * come, which asks once.
  */
 void		 pool_ask_id(struct pool_link *);
+void		 pool_ask_id_again(struct pool_link *); /* though it is known */
 uint64_t	 pool_link_id(const struct pool_link *);
 bool		 pool_link_asks_id(const struct pool_link *); /* unanswered */
 
