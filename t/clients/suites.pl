@@ -55,6 +55,10 @@ phpredis => {
 	source => 'libredis-fast-perl=0.37+dfsg-1',
 	run => 'prove -v t/[0-5]*.t',
 	results => \&tap,
+	known => {
+		'07-reconnect.t: Pending commands' =>
+		    "Redis' timeout for idle clients is not Holdover's",
+	},
 },
 redigo => {
 	packages => 'golang-go golang-github-stretchr-testify-dev',
