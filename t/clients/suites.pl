@@ -71,4 +71,12 @@ redigo => {
 	results => lines(qr/^\ *---\ (?:(?<ok>PASS)|(?<skipped>SKIP)|FAIL):
 	    \ (?<name>\S+)/mx),
 },
+redlock => {
+	packages => 'nodejs npm',
+	source => 'redlock@4.2.0',
+	prepare => $npm,
+	run => 'npx mocha --timeout 8000 -R xunit -O output=$OUT --exit '
+	    . 'test.js',
+	results => \&junit,
+},
 )
