@@ -26,6 +26,9 @@
  */
 #define LISTENER_SPARE		64
 
+/* The kernel's table of descriptors takes 8 bytes for each below this. */
+#define LISTENER_HIGH		65536
+
 struct listener {
 	int		 fd;
 	struct conn_addr addr;
@@ -167,6 +170,24 @@ listener_set_options(int fd, const struct conn_addr *a)
 	    v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &one, sizeof(one));
 }
 
+/*
+ * A process that is killed closes its descriptors from the highest down
+ * (Linux 6). With the listeners above their clients, who is cut and connects
+ * anew finds nobody, and is not accepted by the dead to be cut again.
+ */
+static int
+listener_raise(int fd)
+{
+	int most = listener_most();
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, most < LISTENER_HIGH ? most :
+	    LISTENER_HIGH);
+
+	if (high == -1)
+		return fd;
+	close(fd);
+	return high;
+}
+
 static int
 listener_socket(const struct conn_addr *a, bool beside)
 {
@@ -187,7 +208,7 @@ listener_socket(const struct conn_addr *a, bool beside)
 		errno = saved;
 		return -1;
 	}
-	return fd;
+	return listener_raise(fd);
 }
 
 static struct listener *
