@@ -418,11 +418,8 @@ client_facts(const struct client *c)
 	};
 	const struct req *r;
 
-	TAILQ_FOREACH(r, &c->reqs, of_client) {
+	TAILQ_FOREACH(r, &c->reqs, of_client)
 		f.query += r->meant != NULL ? r->meant->len : r->len;
-		f.waiting += r->state == REQ_WAITING ? r->n : 0;
-		f.unanswered += r->state == REQ_SENT ? r->n - r->answered : 0;
-	}
 	TAILQ_FOREACH(r, &c->session.tx, of_client)
 		f.queued += r->len;
 	return f;

@@ -75,8 +75,6 @@ struct client_facts {
 	size_t			 query;		/* bytes not answered */
 	size_t			 queued;	/* bytes behind its MULTI */
 	size_t			 cost;		/* bytes of memory */
-	size_t			 waiting;	/* requests not sent */
-	size_t			 unanswered;	/* requests sent */
 	bool			 pinned; /* has a link of its own */
 	enum side		 side;	/* where its link is, or NONE */
 };

@@ -70,13 +70,11 @@ clients_line(const struct client *c, struct mono now, struct buf *out)
 	    pubsub_count(&s->subs, PUBSUB_SHARD), session_queued(s));
 	buf_addf(out, "qbuf=%zu qbuf-free=0 argv-mem=%zu multi-mem=%zu "
 	    "rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s "
-	    "user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s ",
+	    "user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s\n",
 	    f.query, f.query, f.queued, unread > 0, unread,
 	    f.cost + f.queued + unread, unread > 0 ? "rw" : "r", f.command,
 	    clients_user(s), session_redirect(s), s->proto,
 	    clients_text(s->lib_name), clients_text(s->lib_ver));
-	buf_addf(out, "waiting=%zu unanswered=%zu\n", f.waiting,
-	    f.unanswered);
 }
 
 /* ---- who is meant ---- */
