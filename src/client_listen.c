@@ -29,7 +29,8 @@ client_listen_count(struct client *c)
 	bool moves = client_ahead_moves(c) || client_large_moves(c) ||
 	    (c->choked == NULL &&
 	    (c->listen == CLIENT_HEARS_OUT ||
-	    c->listen == CLIENT_HEARS_ANEW || client_again_moves(c)));
+	    c->listen == CLIENT_HEARS_ANEW || client_again_moves(c) ||
+	    client_redirect_moves(c)));
 
 	if (moves && !c->moves)
 		gate_moves(c->env->gate);
@@ -181,12 +182,12 @@ void
 client_listen_again(struct client *c)
 {
 	stats.listeners_moved++;
+	client_redirect_again(c);
 	client_listen_set(c, CLIENT_HEARS);
 	if (c->session.monitors)
 		backend_stream(pool_backend(c->link));
 	else
 		client_listen_learn(c);
-	client_redirect_again(c);
 	if (c->session.heard_for)
 		c->env->refind(c->env, c->id);
 	client_listen_check(c);

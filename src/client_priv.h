@@ -182,7 +182,10 @@ bool	client_hushes(struct client *, const struct req *r);
 /* client_redirect.c */
 bool	client_redirect_ready(struct client *, struct req *);
 void	client_redirect_again(struct client *);	/* if it redirects */
-void	client_redirect_broken(struct client *, const struct req *);
+/* Does it still ask again? Writes wait for that. */
+bool	client_redirect_moves(const struct client *);
+void	client_redirect_answered(struct client *, const struct req *,
+	    bool error);
 void	client_mend_trackinginfo(const struct client *, struct buf *reply);
 bool	client_mend_push(const struct client *, const char *, size_t,
 	    struct buf *out);

@@ -172,8 +172,23 @@ client_redirect_again(struct client *c)
 		    a.before->state == REQ_BOUNCED)
 			break;
 	session_track_again(&c->session, client_redirect_ask, &a);
+	client_listen_count(c);
 	client_rewind(c);
 	loop_defer(c->env->loop, &c->pump);
+}
+
+/* Until that is answered, nobody is told of what is written. */
+bool
+client_redirect_moves(const struct client *c)
+{
+	const struct req *r;
+
+	if (session_redirect(&c->session) <= 0)
+		return false;
+	TAILQ_FOREACH(r, &c->reqs, of_client)
+		if (r->silent && r->cmd->special == CMD_TRACKING)
+			return true;
+	return false;
 }
 
 /* Is it about to ask? Then for the newest one. */
@@ -212,21 +227,48 @@ client_refind(struct client *c, uint64_t id)
 	client_redirect_again(c);
 }
 
-/* Redis did not take it: was it for another that has gone meanwhile? */
-void
-client_redirect_broken(struct client *c, const struct req *r)
+/* Which id stands in what Redis was told? */
+static bool
+client_redirect_told_nobody(const struct req *r)
+{
+	uint64_t id = 0;
+
+	return client_redirect_at(r, &id) != 0 && id == CLIENT_NOBODY;
+}
+
+static void
+client_redirect_broken(struct client *c, uint64_t id)
 {
 	struct buf b = BUF_INIT;
-	uint64_t id;
 
-	if (!r->silent || c->session.proto != 3 || r->meant == NULL ||
-	    client_redirect_at(r->meant, &id) == 0 ||
-	    session_redirect(&c->session) != (long long)id)
+	if (c->session.proto != 3)
 		return;
 	buf_addf(&b, ">2\r\n$21\r\ntracking-redir-broken\r\n:%" PRIu64
 	    "\r\n", id);
 	client_write(c, buf_data(&b), buf_len(&b));
 	buf_free(&b);
+}
+
+/*
+ * One that was asked again. What was written before Redis took it, it told
+ * nobody of: all is stale once more. It does not take one for a connection
+ * that the other has just left, but may the next; nor one for nobody.
+ */
+void
+client_redirect_answered(struct client *c, const struct req *r, bool error)
+{
+	uint64_t id;
+
+	if (!r->silent || r->meant == NULL ||
+	    client_redirect_at(r->meant, &id) == 0 ||
+	    session_redirect(&c->session) != (long long)id)
+		return;
+	if (!error)
+		c->env->find(c->env, c, id, pool_link_side(c->link), true);
+	else if (client_redirect_told_nobody(r))
+		client_redirect_broken(c, id);
+	else
+		client_redirect_again(c);
 }
 
 /* ---- what Redis says of it ---- */

@@ -371,8 +371,8 @@ client_on_done(struct client *c, struct req *r, const struct resp_reply *head)
 		client_name_lost(c);
 	}
 	session_on_reply(&c->session, r, head);
-	if (head->type == '-' && r->cmd->special == CMD_TRACKING)
-		client_redirect_broken(c, r);
+	if (r->cmd->special == CMD_TRACKING)
+		client_redirect_answered(c, r, head->type == '-');
 	if (head->type != '-' && !r->in_tx)
 		client_script_learn(c, r);
 	client_listen_learn(c);
