@@ -514,7 +514,8 @@ clients_leaving(struct clients *cs, const struct conn_addr *vip, uint64_t seq)
  * the VIP's new holder.
  */
 size_t
-clients_farewell(struct clients *cs, const struct conn_addr *vip)
+clients_farewell(struct clients *cs, const struct conn_addr *vip,
+    uint64_t last)
 {
 	struct client_place *p, *next;
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -523,7 +524,7 @@ clients_farewell(struct clients *cs, const struct conn_addr *vip)
 	TAILQ_FOREACH_SAFE(p, &cs->all, link, next) {
 		struct client_facts f = client_facts(client_at(p));
 
-		if (!conn_is_at(f.conn, vip))
+		if (f.id > last || !conn_is_at(f.conn, vip))
 			continue;
 		setsockopt(conn_fd(f.conn), SOL_SOCKET, SO_LINGER, &reset,
 		    sizeof(reset));

@@ -62,12 +62,12 @@ void		 clients_leaving(struct clients *,
 		    const struct conn_addr *vip, uint64_t seq);
 
 /*
- * The VIP has left this machine: resets every client that came by it, with
- * the VIP as sender if the process may (CAP_NET_ADMIN), so that they notice
- * at once. Returns how many.
+ * The VIP has left this machine: resets every client that came by it, up to
+ * the one with the id last, with the VIP as sender if the process may
+ * (CAP_NET_ADMIN), so that they notice at once. Returns how many.
  */
 size_t		 clients_farewell(struct clients *,
-		    const struct conn_addr *vip);
+		    const struct conn_addr *vip, uint64_t last);
 
 /* Ends each client when what was sent for it is answered. */
 void		 clients_finish(struct clients *);

@@ -20,7 +20,7 @@ worker_forget(struct worker *w)
 	atomic_fetch_sub(&w->all->clients, 1);
 }
 
-/* Accepted by another worker, which may have known less than this one does. */
+/* Accepted by another worker. */
 static void
 worker_on_client(struct loop_message *message)
 {
@@ -32,8 +32,6 @@ worker_on_client(struct loop_message *message)
 		worker_forget(w);
 	} else
 		clients_add(w->clients, &m->u.client.caller, m->u.client.id);
-	if (m->u.client.farewells < w->farewells)
-		clients_farewell(w->clients, &w->gone);
 	free(m);
 }
 
@@ -152,7 +150,6 @@ worker_on_accept(const struct conn_caller *caller, void *arg)
 	m = workers_message(to, worker_on_client);
 	m->u.client.caller = *caller;
 	m->u.client.id = id;
-	m->u.client.farewells = w->farewells;
 	loop_post(to->loop, &m->message);
 }
 
@@ -216,31 +213,58 @@ static void
 worker_on_farewell(struct loop_message *message)
 {
 	struct workers_message *m = workers_message_of(message);
-	struct worker *w = m->worker;
-	size_t i, n;
+	size_t n = clients_farewell(m->worker->clients, &m->u.farewell.vip,
+	    m->u.farewell.last);
 
-	w->farewells++;
-	w->gone = m->u.vip;
-	/* Who has just connected is to be told as well. */
-	for (i = 0; i < w->listeners; i++)
-		listener_accept(w->listener[i]);
-	n = clients_farewell(w->clients, &w->gone);
 	if (n > 0)
 		log_info("clients: the VIP has left, %zu closed", n);
+	free(m);
+}
+
+/* To all of them, from whatever thread. */
+static void
+workers_say_farewell(struct workers *ws, void (*fn)(struct loop_message *),
+    const struct conn_addr *vip)
+{
+	uint64_t last = atomic_load(&ws->last_id);
+	struct workers_message *m;
+	size_t i;
+
+	for (i = 0; i < ws->count; i++) {
+		m = workers_message(&ws->worker[i], fn);
+		m->u.farewell.vip = *vip;
+		m->u.farewell.last = last;
+		loop_post(ws->worker[i].loop, &m->message);
+	}
+}
+
+/*
+ * Who has just connected is to be told as well. But nobody is until all of
+ * those are known: the VIP may be back, and who connects anew by then is none
+ * of them.
+ */
+static void
+worker_on_gather(struct loop_message *message)
+{
+	struct workers_message *m = workers_message_of(message);
+	struct worker *w = m->worker;
+	struct workers *ws = w->all;
+	size_t i;
+
+	for (i = 0; i < w->listeners; i++)
+		listener_accept(w->listener[i]);
+	if (atomic_fetch_add(&ws->gathered, 1) + 1 == ws->count) {
+		atomic_store(&ws->gathered, 0);
+		workers_say_farewell(ws, worker_on_farewell,
+		    &m->u.farewell.vip);
+	}
 	free(m);
 }
 
 void
 workers_farewell(struct workers *ws, const struct conn_addr *vip)
 {
-	struct workers_message *m;
-	size_t i;
-
-	for (i = 0; i < ws->count; i++) {
-		m = workers_message(&ws->worker[i], worker_on_farewell);
-		m->u.vip = *vip;
-		loop_post(ws->worker[i].loop, &m->message);
-	}
+	workers_say_farewell(ws, worker_on_gather, vip);
 }
 
 static void

@@ -30,8 +30,6 @@ struct worker {
 	struct listener		*listener[WORKERS_PORTS];
 	size_t			 listeners;
 	bool			 finished;	/* takes no more clients */
-	unsigned		 farewells;	/* that it has heard of */
-	struct conn_addr	 gone;		/* the last one's VIP */
 	struct workers_message	*moved;		/* not yet told, or NULL */
 	struct loop_task	 tell;
 	struct loop_message	 progress;	/* of the gate, to home */
@@ -45,6 +43,7 @@ struct workers {
 	_Atomic size_t		 maxclients;
 	_Atomic size_t		 clients;	/* the sum of all loads */
 	_Atomic uint64_t	 last_id;
+	_Atomic size_t		 gathered;	/* for a farewell */
 	struct conn_addr	 watched;	/* len 0: nobody watches */
 	workers_watch_fn	*watch_fn;
 	void			*watch_arg;
@@ -60,7 +59,6 @@ struct workers_message {
 	union {
 		struct gate_news	 news;
 		struct conf		*conf;
-		struct conn_addr	 vip;
 		struct {
 			struct conn_addr	 vip;
 			bool			 leaving;
@@ -69,8 +67,11 @@ struct workers_message {
 		struct {
 			struct conn_caller	 caller;
 			uint64_t		 id;
-			unsigned		 farewells;
 		} client;
+		struct {
+			struct conn_addr	 vip;
+			uint64_t		 last;	/* client's id */
+		} farewell;
 		struct buf		 moved;		/* "+peer", "-peer" */
 	} u;
 };
