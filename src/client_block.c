@@ -65,6 +65,8 @@ block_timeout(const struct req *r, const struct block_form *f, long long *at,
 	double timeout;
 	char *end;
 
+	if (f == NULL)
+		return 0;
 	*at = f->at > 0 ? f->at : f->at < 0 ? r->argc + f->at :
 	    req_block_at(r);
 	if (*at <= 0 || *at >= r->argc)
@@ -92,8 +94,6 @@ block_shorten(const struct req *r, int64_t passed_ms)
 	long long at;
 	double timeout;
 
-	if (f == NULL)
-		return NULL;
 	timeout = block_timeout(r, f, &at, text, sizeof(text));
 	if (!(timeout > 0))
 		return NULL;
@@ -116,14 +116,11 @@ block_shorten(const struct req *r, int64_t passed_ms)
 bool
 block_is_over(const struct req *r, int64_t passed_ms)
 {
-	const struct block_form *f = block_form(r);
 	char text[64];
 	long long at;
-	double timeout;
+	double timeout = block_timeout(r, block_form(r), &at, text,
+	    sizeof(text));
 
-	if (f == NULL)
-		return false;
-	timeout = block_timeout(r, f, &at, text, sizeof(text));
 	return timeout > 0 && (double)passed_ms >= timeout;
 }
 
