@@ -88,6 +88,28 @@ pool_bury(struct pool_link *l)
 	loop_defer_last(l->user->pool->loop, &l->bury);
 }
 
+/* The next one that clients asked and that is not answered, or NULL. */
+static struct req *
+pool_take_back(struct pool_link *l, bool *ran)
+{
+	struct req *r;
+
+	while ((r = backend_take_back(l->backend, ran)) != NULL &&
+	    r->from != REQ_CLIENT)
+		req_free(r);
+	return r;
+}
+
+/* What clients asked stays theirs. */
+static void
+pool_empty(struct pool_link *l)
+{
+	bool ran;
+
+	while (pool_take_back(l, &ran) != NULL)
+		continue;
+}
+
 /* Its Redis is gone, or is none that may be heard any more. */
 static void
 pool_lose_cb(void *arg)
@@ -98,12 +120,8 @@ pool_lose_cb(void *arg)
 	struct req *r;
 	bool ran;
 
-	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
-		if (r->from == REQ_CLIENT)
-			ops->on_back(r->owner, r, ran);
-		else
-			req_free(r);
-	}
+	while ((r = pool_take_back(l, &ran)) != NULL)
+		ops->on_back(r->owner, r, ran);
 	pool_bury(l);
 	if (owner != NULL)
 		ops->on_lost(owner, l->side);
@@ -122,21 +140,10 @@ pool_lose(struct pool_link *l)
 	loop_defer(p->loop, &l->lose);
 }
 
-static void
-pool_take_back(struct pool_link *l)
-{
-	struct req *r;
-	bool ran;
-
-	while ((r = backend_take_back(l->backend, &ran)) != NULL)
-		if (r->from != REQ_CLIENT)
-			req_free(r);
-}
-
 void
 pool_drop(struct pool_link *l)
 {
-	pool_take_back(l);
+	pool_empty(l);
 	pool_bury(l);
 }
 
@@ -173,7 +180,7 @@ pool_drop_later(struct pool_link *l)
 {
 	struct pool *p = l->user->pool;
 
-	pool_take_back(l);
+	pool_empty(l);
 	pool_silence(l);
 	LIST_INSERT_HEAD(&p->dropped, l, of_user);
 	pool_close_later(p);
@@ -195,11 +202,7 @@ pool_unwelcome(struct pool_link *l, const char *command, const char *answer)
 	    "connection, their %s was answered %s; are users and passwords "
 	    "the same on both Redis?", l->user->key.user != NULL ?
 	    l->user->key.user : "default", command, answer);
-	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
-		if (r->from != REQ_CLIENT) {
-			req_free(r);
-			continue;
-		}
+	while ((r = pool_take_back(l, &ran)) != NULL) {
 		ops->on_back(r->owner, r, false);
 		if (owner == NULL)
 			ops->on_unwelcome(r->owner, command, answer);
@@ -222,12 +225,8 @@ pool_refused(struct pool_link *l, const char *error, size_t len)
 	struct req *r;
 	bool ran;
 
-	while ((r = backend_take_back(l->backend, &ran)) != NULL) {
-		if (r->from == REQ_CLIENT)
-			ops->on_busy(r->owner, r, why);
-		else
-			req_free(r);
-	}
+	while ((r = pool_take_back(l, &ran)) != NULL)
+		ops->on_busy(r->owner, r, why);
 	free(why);
 	pool_bury(l);
 	if (owner != NULL)
