@@ -1,9 +1,18 @@
 # ruby-redis HOST PORT
 require 'redis'
+require 'timeout'
 host, port = ARGV
 open_one = -> { Redis.new(host: host, port: port, timeout: 10, id: 'checker') }
 c, other = open_one.(), open_one.()
-later = ->(&fn) { Thread.new { sleep 0.1; fn.() } }
+# Does it once somebody is blocked, or in vain when nobody is for 10 s.
+later = lambda do |&fn|
+  Thread.new do
+    Timeout.timeout(10) do
+      Thread.pass until other.info(:clients)['blocked_clients'].to_i > 0
+    end
+    fn.()
+  end
+end
 checks = {
   'set and get' => -> { c.flushall; c.set('k', 'v'); other.get('k') == 'v' },
   'CLIENT' => lambda {
@@ -24,7 +33,7 @@ checks = {
   'publish and subscribe' => lambda {
     got = nil
     open_one.().subscribe('ch') do |on|
-      on.subscribe { |*| later.() { other.publish('ch', 'hello') } }
+      on.subscribe { |*| Thread.new { other.publish('ch', 'hello') } }
       on.message { |_, m| got = m; raise StopIteration }
     end rescue StopIteration
     got == 'hello'
